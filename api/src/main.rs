@@ -1,0 +1,2 @@
+//! The `vinedb` binary.
+fn main() {}

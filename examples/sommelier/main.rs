@@ -1,0 +1,2 @@
+//! The wine sommelier.
+fn main() {}
