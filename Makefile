@@ -1,0 +1,59 @@
+# `make` alone lists what can be made. The files that are built go to Cargo's target folder, ONNX Runtime and the model
+# to the cache folder; neither is guessed twice: VINEDB_HOME is settled here, the target folder is asked of Cargo.
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup tools model build demo test bench check clean
+
+export VINEDB_HOME := $(shell realpath -m -- "$${VINEDB_HOME:-$${XDG_CACHE_HOME:-$${HOME:?is not set: set VINEDB_HOME}/.cache}/vinedb}")
+export PATH := $(PATH):$(HOME)/.cargo/bin
+TARGET = $$(cargo metadata --offline --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+ADDR ?= 127.0.0.1:8080
+BENCH ?= *
+
+# $(call timed,What it does,command)
+timed = @printf '==> %s …\n' '$(1)'; $(2); printf '==> Done in %d s\n' $$SECONDS
+
+help:                ## this list
+	@echo 'vinedb, an embedded vector database. First: make demo'
+	@echo
+	@sed -n 's/^\([a-z]*\):[^#]*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 16
+	@echo
+	@echo '  ADDR=host:port (demo), BENCH=name (bench); CARGO_TARGET_DIR and VINEDB_HOME are respected.'
+	@echo '  Model and runtime are kept in $(VINEDB_HOME)'
+
+setup: tools model   ## installs what is missing: build tools, ONNX Runtime, the default model
+
+tools:
+	@pip=; if bash embedder/setup.sh --check; then pip=--no-pip; fi; bash engine/setup.sh $$pip $(TOOLS)
+
+model: tools
+	@bash embedder/setup.sh
+
+build: tools         ## the release binaries `vinedb` and `sommelier`, in the target folder under release/
+	$(call timed,Building the release binaries (the first time takes minutes: FAISS is compiled),\
+	  cargo build --release --locked -p vinedb -p vinedb-examples)
+	@ls -1 "$(TARGET)"/release/{vinedb,sommelier}
+
+demo: setup build    ## embeds the wine list, answers three questions, serves the sommelier page
+	@exec "$(TARGET)/release/sommelier" demo --wines examples/sommelier/wines.jsonl --addr $(ADDR)
+
+test: TOOLS := --test
+test: setup          ## every test, with the real model and a real browser
+	$(call timed,Building the tests (the first time takes minutes: FAISS is compiled),\
+	  cargo test --workspace --locked --no-run)
+	@echo '==> Running the tests …'
+	@cargo test --workspace --locked --no-fail-fast
+
+bench: TOOLS := --bench
+bench: setup         ## every benchmark, or the one named by BENCH=…
+	$(call timed,Running the benchmarks,cargo bench --workspace --locked --bench '$(BENCH)')
+
+check: tools         ## format, lints and documentation, warnings denied
+	$(call timed,Checking the format,cargo fmt --all --check)
+	$(call timed,Checking the lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
+	$(call timed,Building the documentation,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked)
+
+clean:               ## removes the target folder; the cache folder stays
+	cargo clean
+	@echo 'The runtime and the model stay in $(VINEDB_HOME)'
