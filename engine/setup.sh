@@ -38,8 +38,7 @@ check_machine() {
     grep -qwm1 "$flag" /proc/cpuinfo || missing+=("$flag")
   done
   [ ${#missing[@]} -eq 0 ] ||
-    stop "FAISS is built for processors with AVX2, FMA and BMI2 (x86-64-v3: Intel since 2013, AMD since 2015); this one lacks ${missing[*]}." \
-      "Build on a newer machine, or lower -march in .cargo/config.toml and accept a far slower search."
+    stop "FAISS is built for processors with AVX2, FMA and BMI2 (x86-64-v3: Intel since 2013, AMD since 2015); this one lacks ${missing[*]}."
   glibc=$(getconf GNU_LIBC_VERSION 2>/dev/null | sed 's/.* //') || true
   at_least 2.28 "${glibc:-0}" ||
     stop "ONNX Runtime needs glibc 2.28 or newer (Debian 10, Ubuntu 20.04); found ${glibc:-another C library}."
@@ -50,7 +49,8 @@ check_rust() {
   ! command -v rustup >/dev/null || how="    rustup update stable && rustup default stable"
   rust=$(cd "$root" && cargo --version >/dev/null 2>&1 && rustc --version 2>/dev/null | sed -n 's/^rustc \([0-9.]*\).*/\1/p') || true
   [ -n "$rust" ] ||
-    stop "vinedb needs Rust $oldest_rust or newer, rustc and cargo; there is none on the PATH. Get it with:" "$how" "and open a new shell."
+    stop "vinedb needs Rust $oldest_rust or newer; rustc and cargo do not run here: $( (rustc --version && cargo --version) 2>&1 >/dev/null | head -n 1)" \
+      "Get them with:" "$how" "and open a new shell."
   at_least "$oldest_rust" "$rust" ||
     stop "vinedb needs Rust $oldest_rust or newer; found $rust ($(command -v rustc)). Get a newer one with:" "$how"
 }
