@@ -1,0 +1,81 @@
+//! Looks for contradictions in a whole file.
+//!
+//! Invariant: a file that passes can be read to the last byte of every document. It repairs nothing.
+
+use rusqlite::Connection;
+
+use crate::error::Fault;
+use crate::seal::Status;
+
+/// Each a query for the number of rows that contradict what must hold, and what to say of them. `?1` is a vector's bytes.
+const CONTRADICTIONS: &[(&str, &str)] = &[
+    (
+        "SELECT count(*) FROM documents WHERE id NOT IN (SELECT id FROM vectors) AND ?1",
+        "documents have no vector",
+    ),
+    (
+        "SELECT count(*) FROM vectors WHERE id NOT IN (SELECT id FROM documents) AND ?1",
+        "vectors have no document",
+    ),
+    (
+        "SELECT count(*) FROM vectors WHERE length(vector) <> ?1",
+        "vectors have another length than the collection's dimension",
+    ),
+    (
+        "SELECT count(*) FROM removed WHERE id IN (SELECT id FROM documents) AND ?1",
+        "removed ids are alive",
+    ),
+    (
+        "SELECT count(*) FROM removed, collection WHERE removed.sequence > collection.sequence AND ?1",
+        "removals are from the future",
+    ),
+    (
+        "SELECT count(*) FROM collection WHERE seal_sequence > sequence AND ?1",
+        "sealed indexes are from the future",
+    ),
+];
+
+/// Fails with what is wrong in the file.
+pub(crate) fn check(
+    connection: &Connection,
+    dimension: usize,
+    status: &Status,
+) -> Result<(), Fault> {
+    integrity(connection)?;
+    for (query, complaint) in CONTRADICTIONS {
+        none(
+            connection.query_row(query, [dimension * size_of::<f32>()], |row| row.get(0))?,
+            complaint,
+        )?;
+    }
+    let documents: u64 =
+        connection.query_row("SELECT count(*) FROM documents", [], |row| row.get(0))?;
+    none(
+        documents.abs_diff(status.documents),
+        "documents more or fewer than counted",
+    )?;
+    let above = connection.query_row(
+        "SELECT count(*) FROM documents WHERE id > ?1",
+        [status.last_id],
+        |row| row.get(0),
+    )?;
+    none(above, "documents have ids that were never given")
+}
+
+fn none(found: u64, complaint: &str) -> Result<(), Fault> {
+    match found {
+        0 => Ok(()),
+        found => Err(Fault::Corrupt(format!("{found} {complaint}"))),
+    }
+}
+
+fn integrity(connection: &Connection) -> Result<(), Fault> {
+    let finding: String =
+        connection.query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
+    match finding.as_str() {
+        "ok" => Ok(()),
+        _ => Err(Fault::Corrupt(format!(
+            "SQLite's integrity check says: {finding}"
+        ))),
+    }
+}

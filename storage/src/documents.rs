@@ -1,0 +1,335 @@
+//! All SQL about documents: write, delete, find, read.
+//!
+//! Invariant: a row in `documents` has one in `vectors`, the count in `collection` is right, and an id that leaves goes to `removed`:
+//! each in the transaction that the caller holds. It opens and commits none.
+
+use std::ops::ControlFlow;
+
+use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
+
+use crate::error::Fault;
+use crate::filter::Matcher;
+use crate::record::{NewDocument, Record, Removed, Written};
+use crate::{Key, vector};
+
+const RECORD: &str = "SELECT id, key, key_integer, metadata, text FROM documents WHERE id = ?1";
+const RECORD_OF_KEY: &str =
+    "SELECT id, key, key_integer, metadata, text FROM documents WHERE key = ?1";
+const RECORDS_AFTER: &str =
+    "SELECT id, key, key_integer, metadata, text FROM documents WHERE id > ?1 ORDER BY id";
+const VECTOR: &str = "SELECT vector FROM vectors WHERE id = ?1";
+const VECTORS_AFTER: &str = "SELECT id, vector FROM vectors WHERE id > ?1 ORDER BY id";
+const ID_OF_KEY: &str = "SELECT id FROM documents WHERE key = ?1";
+const METADATA: &str = "SELECT id, metadata FROM documents ORDER BY id";
+const INSERT: &str =
+    "INSERT INTO documents (key, key_integer, metadata, text) VALUES (?1, ?2, ?3, ?4)";
+const INSERT_VECTOR: &str = "INSERT INTO vectors (id, vector) VALUES (?1, ?2)";
+const NEXT_SEQUENCE: &str = "UPDATE collection SET sequence = sequence + 1 RETURNING sequence";
+const COUNT_CHANGE: &str = "UPDATE collection SET documents = documents + ?1";
+
+/// Puts the documents in, in place of those with the same keys.
+pub(crate) fn upsert(
+    connection: &Connection,
+    documents: &[NewDocument<'_>],
+) -> Result<Written, Fault> {
+    let sequence = next_sequence(connection)?;
+    let mut remover = Remover::new(connection, sequence)?;
+    let mut inserter = Inserter::new(connection)?;
+    let mut find = connection.prepare_cached(ID_OF_KEY)?;
+    let mut written = Written {
+        ids: Vec::with_capacity(documents.len()),
+        replaced: Vec::new(),
+        sequence: sequence.cast_unsigned(),
+    };
+    for document in documents {
+        let key = document.key.text();
+        if let Some(id) = find.query_row([&key], |row| row.get(0)).optional()? {
+            remover.remove(id)?;
+            written.replaced.push(id);
+        }
+        written.ids.push(inserter.insert(&key, document)?);
+    }
+    change_count(connection, written.ids.len(), written.replaced.len())?;
+    Ok(written)
+}
+
+/// Takes the documents with these ids out.
+pub(crate) fn remove(connection: &Connection, ids: Vec<i64>) -> Result<Removed, Fault> {
+    let sequence = next_sequence(connection)?;
+    let mut remover = Remover::new(connection, sequence)?;
+    ids.iter().try_for_each(|id| remover.remove(*id))?;
+    change_count(connection, 0, ids.len())?;
+    Ok(Removed {
+        ids,
+        sequence: sequence.cast_unsigned(),
+    })
+}
+
+fn next_sequence(connection: &Connection) -> rusqlite::Result<i64> {
+    connection
+        .prepare_cached(NEXT_SEQUENCE)?
+        .query_row([], |row| row.get(0))
+}
+
+fn change_count(connection: &Connection, more: usize, fewer: usize) -> rusqlite::Result<()> {
+    let change = more.cast_signed() - fewer.cast_signed();
+    connection.prepare_cached(COUNT_CHANGE)?.execute([change])?;
+    Ok(())
+}
+
+/// Takes rows out, one id at a time.
+struct Remover<'c> {
+    vector: CachedStatement<'c>,
+    document: CachedStatement<'c>,
+    note: CachedStatement<'c>,
+    sequence: i64,
+}
+
+impl<'c> Remover<'c> {
+    fn new(connection: &'c Connection, sequence: i64) -> rusqlite::Result<Self> {
+        Ok(Self {
+            vector: connection.prepare_cached("DELETE FROM vectors WHERE id = ?1")?,
+            document: connection.prepare_cached("DELETE FROM documents WHERE id = ?1")?,
+            note: connection
+                .prepare_cached("INSERT INTO removed (id, sequence) VALUES (?1, ?2)")?,
+            sequence,
+        })
+    }
+
+    fn remove(&mut self, id: i64) -> rusqlite::Result<()> {
+        self.vector.execute([id])?;
+        self.document.execute([id])?;
+        self.note.execute([id, self.sequence])?;
+        Ok(())
+    }
+}
+
+/// Puts rows in, one document at a time.
+struct Inserter<'c> {
+    connection: &'c Connection,
+    document: CachedStatement<'c>,
+    vector: CachedStatement<'c>,
+    metadata: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+impl<'c> Inserter<'c> {
+    fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+        Ok(Self {
+            connection,
+            document: connection.prepare_cached(INSERT)?,
+            vector: connection.prepare_cached(INSERT_VECTOR)?,
+            metadata: Vec::new(),
+            bytes: Vec::new(),
+        })
+    }
+
+    fn insert(&mut self, key: &str, document: &NewDocument<'_>) -> Result<i64, Fault> {
+        self.metadata.clear();
+        serde_json::to_writer(&mut self.metadata, document.metadata)
+            .map_err(|error| Fault::Corrupt(error.to_string()))?;
+        let metadata =
+            str::from_utf8(&self.metadata).map_err(|error| Fault::Corrupt(error.to_string()))?;
+        self.document
+            .execute((key, document.key.is_integer(), metadata, document.text))?;
+        let id = self.connection.last_insert_rowid();
+        vector::encode(document.vector, &mut self.bytes);
+        self.vector.execute((id, &self.bytes))?;
+        Ok(id)
+    }
+}
+
+/// The ids that the keys have, in order, without those that have none and without repetition.
+pub(crate) fn ids_of_keys(connection: &Connection, keys: &[Key]) -> rusqlite::Result<Vec<i64>> {
+    let mut find = connection.prepare_cached(ID_OF_KEY)?;
+    let mut seen = std::collections::HashSet::new();
+    let mut ids = Vec::new();
+    for key in keys {
+        let id: Option<i64> = find.query_row([key.text()], |row| row.get(0)).optional()?;
+        ids.extend(id.filter(|id| seen.insert(*id)));
+    }
+    Ok(ids)
+}
+
+/// The ids of the documents that fit, ascending.
+pub(crate) fn matching(connection: &Connection, matcher: &mut Matcher) -> Result<Vec<i64>, Fault> {
+    let mut ids = Vec::new();
+    each_match(connection, matcher, |id| ids.push(id))?;
+    Ok(ids)
+}
+
+/// How many documents fit.
+pub(crate) fn count(connection: &Connection, matcher: &mut Matcher) -> Result<u64, Fault> {
+    let mut count = 0;
+    each_match(connection, matcher, |_| count += 1)?;
+    Ok(count)
+}
+
+fn each_match(
+    connection: &Connection,
+    matcher: &mut Matcher,
+    mut found: impl FnMut(i64),
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(METADATA)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if matcher.fits(text(row, 1)?)? {
+            found(row.get(0)?);
+        }
+    }
+    Ok(())
+}
+
+/// Up to `limit` documents above id `after` that fit, ascending.
+pub(crate) fn scroll(
+    connection: &Connection,
+    after: i64,
+    limit: usize,
+    mut matcher: Option<Matcher>,
+    mut vectors: Option<Vectors<'_>>,
+) -> Result<Vec<Record>, Fault> {
+    let mut statement = connection.prepare_cached(RECORDS_AFTER)?;
+    let mut rows = statement.query([after])?;
+    let mut records = Vec::new();
+    while records.len() < limit {
+        let Some(row) = rows.next()? else { break };
+        let fits = matcher
+            .as_mut()
+            .map_or(Ok(true), |matcher| matcher.fits(text(row, 3)?))?;
+        if fits {
+            records.push(record(row, vectors.as_mut())?);
+        }
+    }
+    Ok(records)
+}
+
+/// The documents with these ids, in order.
+pub(crate) fn records(
+    connection: &Connection,
+    ids: &[i64],
+    mut vectors: Option<Vectors<'_>>,
+) -> Result<Vec<Option<Record>>, Fault> {
+    let mut statement = connection.prepare_cached(RECORD)?;
+    ids.iter()
+        .map(|id| first(statement.query([id])?, vectors.as_mut()))
+        .collect()
+}
+
+/// The documents with these keys, in order.
+pub(crate) fn get(
+    connection: &Connection,
+    keys: &[Key],
+    mut vectors: Option<Vectors<'_>>,
+) -> Result<Vec<Option<Record>>, Fault> {
+    let mut statement = connection.prepare_cached(RECORD_OF_KEY)?;
+    keys.iter()
+        .map(|key| first(statement.query([key.text()])?, vectors.as_mut()))
+        .collect()
+}
+
+fn first(
+    mut rows: rusqlite::Rows<'_>,
+    vectors: Option<&mut Vectors<'_>>,
+) -> Result<Option<Record>, Fault> {
+    match rows.next()? {
+        Some(row) => Ok(Some(record(row, vectors)?)),
+        None => Ok(None),
+    }
+}
+
+fn record(row: &Row<'_>, vectors: Option<&mut Vectors<'_>>) -> Result<Record, Fault> {
+    let id: i64 = row.get(0)?;
+    let key = Key::from_columns(row.get(1)?, row.get(2)?).ok_or_else(|| {
+        Fault::Corrupt(format!(
+            "document {id} has a key that is no integer and is marked as one"
+        ))
+    })?;
+    let metadata = serde_json::from_str(text(row, 3)?).map_err(|error| {
+        Fault::Corrupt(format!(
+            "document {id} has metadata that is no JSON object: {error}"
+        ))
+    })?;
+    let vector = vectors
+        .map(|vectors| vectors.get(id))
+        .transpose()?
+        .flatten();
+    Ok(Record {
+        id,
+        key,
+        text: row.get(4)?,
+        metadata,
+        vector,
+    })
+}
+
+fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Fault> {
+    row.get_ref(column)?
+        .as_str()
+        .map_err(|error| Fault::Corrupt(format!("column {column} is no text: {error}")))
+}
+
+/// Reads vectors, one id at a time.
+pub(crate) struct Vectors<'c> {
+    statement: CachedStatement<'c>,
+    dimension: usize,
+}
+
+impl<'c> Vectors<'c> {
+    pub(crate) fn new(connection: &'c Connection, dimension: usize) -> rusqlite::Result<Self> {
+        Ok(Self {
+            statement: connection.prepare_cached(VECTOR)?,
+            dimension,
+        })
+    }
+
+    /// The vector of the document `id`; None where there is no such document.
+    pub(crate) fn get(&mut self, id: i64) -> Result<Option<Vec<f32>>, Fault> {
+        let mut rows = self.statement.query([id])?;
+        let Some(row) = rows.next()? else {
+            return Ok(None);
+        };
+        let mut vector = Vec::new();
+        decode(row, 0, id, self.dimension, &mut vector)?;
+        Ok(Some(vector))
+    }
+}
+
+/// Hands the vectors above id `after` to `take`, ascending, until it breaks.
+pub(crate) fn for_each_vector(
+    connection: &Connection,
+    after: i64,
+    dimension: usize,
+    take: &mut dyn FnMut(i64, &[f32]) -> ControlFlow<()>,
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(VECTORS_AFTER)?;
+    let mut rows = statement.query([after])?;
+    let mut vector = Vec::with_capacity(dimension);
+    while let Some(row) = rows.next()? {
+        let id = row.get(0)?;
+        decode(row, 1, id, dimension, &mut vector)?;
+        if take(id, &vector).is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn decode(
+    row: &Row<'_>,
+    column: usize,
+    id: i64,
+    dimension: usize,
+    vector: &mut Vec<f32>,
+) -> Result<(), Fault> {
+    let bytes = row
+        .get_ref(column)?
+        .as_blob()
+        .map_err(|error| Fault::Corrupt(format!("vector {id}: {error}")))?;
+    match vector::decode(bytes, dimension, vector) {
+        true => Ok(()),
+        false => Err(Fault::Corrupt(format!(
+            "vector {id} has {} bytes and not {dimension} numbers",
+            bytes.len()
+        ))),
+    }
+}

@@ -1,0 +1,116 @@
+//! Documents on their way in and out.
+//!
+//! Invariant: what `NewDocument::check` lets through reads back as the same values. Neither form knows SQL.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{Error, Key, Result};
+
+/// A document's fields: a JSON object that keeps its order.
+pub type Metadata = serde_json::Map<String, Value>;
+
+/// The most levels of arrays and objects in metadata, its own included. JSON readers stop at 127 or so, and an answer wraps
+/// documents in a few levels of its own.
+pub const MAX_METADATA_DEPTH: usize = 100;
+
+/// The most dimensions.
+pub const MAX_DIMENSION: usize = 65_536;
+
+/// A document to write.
+#[derive(Debug, Clone, Copy)]
+pub struct NewDocument<'a> {
+    /// the caller's name for it; a document of that name is replaced
+    pub key: &'a Key,
+    /// its text, if it has one
+    pub text: Option<&'a str>,
+    /// its fields
+    pub metadata: &'a Metadata,
+    /// as many finite numbers as the collection has dimensions
+    pub vector: &'a [f32],
+}
+
+impl NewDocument<'_> {
+    pub(crate) fn check(&self, dimension: usize) -> Result<()> {
+        self.key.check()?;
+        self.check_vector(dimension)?;
+        if self
+            .metadata
+            .values()
+            .any(|value| deeper_than(value, MAX_METADATA_DEPTH - 1))
+        {
+            return Err(Error::MetadataTooDeep {
+                key: self.key.clone(),
+                limit: MAX_METADATA_DEPTH,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_vector(&self, expected: usize) -> Result<()> {
+        let actual = self.vector.len();
+        if actual != expected {
+            return Err(Error::DimensionMismatch {
+                key: self.key.clone(),
+                expected,
+                actual,
+            });
+        }
+        match self.vector.iter().position(|number| !number.is_finite()) {
+            None => Ok(()),
+            Some(component) => Err(Error::NotFinite {
+                key: self.key.clone(),
+                component,
+                value: self.vector[component],
+            }),
+        }
+    }
+}
+
+/// A document as it is stored.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// the internal id of this version of the document
+    pub id: i64,
+    /// the caller's name for it, in the form it was given
+    pub key: Key,
+    /// its text, if it has one
+    pub text: Option<String>,
+    /// its fields
+    pub metadata: Metadata,
+    /// its vector, where it was asked for
+    pub vector: Option<Vec<f32>>,
+}
+
+/// What an upsert did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Written {
+    /// the new internal ids, in the order of the documents
+    pub ids: Vec<i64>,
+    /// the internal ids of the versions that were replaced
+    pub replaced: Vec<i64>,
+    /// the collection's sequence after it
+    pub sequence: u64,
+}
+
+/// What a deletion did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// the internal ids that are gone
+    pub ids: Vec<i64>,
+    /// the collection's sequence after it
+    pub sequence: u64,
+}
+
+/// True if `value` has more than `levels` levels of arrays and objects. Looks no deeper than that.
+pub(crate) fn deeper_than(value: &Value, levels: usize) -> bool {
+    match value {
+        Value::Array(items) => {
+            levels == 0 || items.iter().any(|item| deeper_than(item, levels - 1))
+        }
+        Value::Object(fields) => {
+            levels == 0 || fields.values().any(|field| deeper_than(field, levels - 1))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => false,
+    }
+}
