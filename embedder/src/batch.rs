@@ -1,0 +1,185 @@
+//! Decides which waiting texts the model takes next. Pure: no threads, no clocks, no model.
+//!
+//! Two lanes. A query batch is built around the oldest query, with those nearest to it in length. Documents are taken a
+//! *generation* at a time: all that wait are sorted by length and cut into batches, and later ones wait for the next
+//! generation, so that none waits forever. Queries go first, but never twice in a row while documents wait.
+//!
+//! A batch costs rows x longest text, its *padded tokens*. Invariant: a batch of several texts never exceeds the budget; a
+//! longer text goes alone. When less waits than fills every worker's budget, it is shared out evenly.
+
+use crate::Purpose;
+use std::cmp::Reverse;
+use std::collections::VecDeque;
+
+/// How many of the oldest queries are looked at for one batch.
+const QUERY_WINDOW: usize = 256;
+
+/// A waiting text: its token count and whatever the queue's owner needs to know of it.
+#[derive(Debug)]
+struct Waiting<T> {
+    tokens: usize,
+    value: T,
+}
+
+/// The texts that wait for the model.
+#[derive(Debug)]
+pub(crate) struct Planner<T> {
+    budget: usize,
+    queries: VecDeque<Waiting<T>>,
+    documents: Vec<Waiting<T>>,
+    /// The rest of the current generation, the batch that is next last.
+    generation: Vec<Vec<Waiting<T>>>,
+    documents_are_due: bool,
+}
+
+impl<T> Planner<T> {
+    /// A planner whose batches hold at most `budget` padded tokens.
+    pub(crate) fn new(budget: usize) -> Self {
+        Self {
+            budget,
+            queries: VecDeque::new(),
+            documents: Vec::new(),
+            generation: Vec::new(),
+            documents_are_due: false,
+        }
+    }
+
+    /// Adds a text of `tokens` tokens to the end of its lane.
+    pub(crate) fn push(&mut self, purpose: Purpose, tokens: usize, value: T) {
+        let waiting = Waiting { tokens, value };
+        match purpose {
+            Purpose::Query => self.queries.push_back(waiting),
+            Purpose::Document => self.documents.push(waiting),
+        }
+    }
+
+    /// How many texts wait in a lane.
+    pub(crate) fn len(&self, purpose: Purpose) -> usize {
+        match purpose {
+            Purpose::Query => self.queries.len(),
+            Purpose::Document => {
+                self.documents.len() + self.generation.iter().map(Vec::len).sum::<usize>()
+            }
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queries.is_empty() && self.documents.is_empty() && self.generation.is_empty()
+    }
+
+    /// Drops the texts that nobody waits for any more.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
+        self.queries.retain(|waiting| keep(&waiting.value));
+        self.documents.retain(|waiting| keep(&waiting.value));
+        self.generation
+            .iter_mut()
+            .for_each(|batch| batch.retain(|waiting| keep(&waiting.value)));
+        self.generation.retain(|batch| !batch.is_empty());
+    }
+
+    /// Takes everything that waits, in no particular order.
+    pub(crate) fn drain(&mut self) -> Vec<T> {
+        let queries = self.queries.drain(..);
+        let documents = self
+            .documents
+            .drain(..)
+            .chain(self.generation.drain(..).flatten());
+        queries
+            .chain(documents)
+            .map(|waiting| waiting.value)
+            .collect()
+    }
+
+    /// The texts that one of `workers` workers should take now; nothing when nothing waits.
+    pub(crate) fn next(&mut self, workers: usize) -> Option<Vec<T>> {
+        let documents_wait = !self.documents.is_empty() || !self.generation.is_empty();
+        let batch = if self.queries.is_empty() || (self.documents_are_due && documents_wait) {
+            self.documents_are_due = false;
+            self.next_documents(workers)?
+        } else {
+            self.documents_are_due = true;
+            self.next_queries(workers)
+        };
+        Some(batch.into_iter().map(|waiting| waiting.value).collect())
+    }
+
+    fn next_documents(&mut self, workers: usize) -> Option<Vec<Waiting<T>>> {
+        if self.generation.is_empty() {
+            let budget = share(
+                self.budget,
+                self.documents.iter().map(|waiting| waiting.tokens),
+                workers,
+            );
+            self.generation = cut(std::mem::take(&mut self.documents), budget);
+        }
+        self.generation.pop()
+    }
+
+    fn next_queries(&mut self, workers: usize) -> Vec<Waiting<T>> {
+        let budget = share(
+            self.budget,
+            self.queries.iter().map(|waiting| waiting.tokens),
+            workers,
+        );
+        let window = self.queries.len().min(QUERY_WINDOW);
+        let lengths: Vec<usize> = self
+            .queries
+            .range(..window)
+            .map(|waiting| waiting.tokens)
+            .collect();
+        let mut chosen = nearest_to_first(&lengths, budget);
+        chosen.sort_unstable_by_key(|&index| Reverse(index));
+        let mut batch: Vec<_> = chosen
+            .into_iter()
+            .filter_map(|index| self.queries.remove(index))
+            .collect();
+        batch.reverse();
+        batch
+    }
+}
+
+/// The budget of one batch: `budget`, or with several workers an even share of what waits where that is less.
+fn share(budget: usize, lengths: impl Iterator<Item = usize>, workers: usize) -> usize {
+    match workers {
+        0 | 1 => budget,
+        _ => budget.min(lengths.sum::<usize>().div_ceil(workers)),
+    }
+}
+
+/// Sorts by length and cuts into batches; the longest texts come last, as they are taken from the end.
+fn cut<T>(mut texts: Vec<Waiting<T>>, budget: usize) -> Vec<Vec<Waiting<T>>> {
+    texts.sort_by_key(|waiting| Reverse(waiting.tokens));
+    let mut batches: Vec<Vec<Waiting<T>>> = Vec::new();
+    for text in texts {
+        match batches.last_mut() {
+            Some(batch) if (batch.len() + 1) * batch[0].tokens <= budget => batch.push(text),
+            _ => batches.push(vec![text]),
+        }
+    }
+    batches.reverse();
+    batches
+}
+
+/// The first text and as many others as fit, those of similar length first.
+fn nearest_to_first(lengths: &[usize], budget: usize) -> Vec<usize> {
+    let Some(&first) = lengths.first() else {
+        return Vec::new();
+    };
+    let mut others: Vec<usize> = (1..lengths.len()).collect();
+    others.sort_by_key(|&index| lengths[index].abs_diff(first));
+    let mut chosen = vec![0];
+    let mut longest = first;
+    for index in others {
+        let width = longest.max(lengths[index]);
+        if (chosen.len() + 1) * width > budget {
+            break;
+        }
+        longest = width;
+        chosen.push(index);
+    }
+    chosen
+}
+
+#[cfg(test)]
+#[path = "batch_tests.rs"]
+mod tests;

@@ -1,0 +1,251 @@
+//! What an embedder is: texts go in by [`Embed::submit`], rows come out of [`Pending::wait`].
+//!
+//! Invariant: [`Embeddings`] is always whole, `rows * dimension` values and one `truncated` mark per row.
+//! Nothing here knows of models, threads or files.
+
+use crate::error::{Error, Result};
+use crate::identity::Identity;
+use std::sync::Arc;
+use std::sync::mpsc::Receiver;
+
+/// What a text is for: it decides the prompt prefix and the place in the queue.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Purpose {
+    /// Somebody waits for it: query prefix, ahead of every document in the queue.
+    Query,
+    /// Bulk: document prefix, whenever no query waits, and at least every other batch.
+    Document,
+}
+
+/// Text in, vectors out.
+pub trait Embed: Send + Sync {
+    /// What the vectors depend on; a collection is locked to it.
+    fn identity(&self) -> &Identity;
+
+    /// Queues `texts`; the rows come through [`Pending`], in the order of `texts`. Empty texts are legal.
+    ///
+    /// Tokenizes in the caller's thread and never waits for the model itself: documents wait while the queue is full,
+    /// queries are refused then.
+    ///
+    /// # Errors
+    /// [`Error::Overloaded`] when the queue of queries is full, [`Error::Text`] when a text cannot be tokenized,
+    /// [`Error::Closed`] when no session is left.
+    fn submit(&self, texts: Vec<String>, purpose: Purpose) -> Result<Pending>;
+
+    /// Embeds `texts` and waits for the rows.
+    ///
+    /// # Errors
+    /// Those of [`Embed::submit`] and [`Pending::wait`].
+    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Embeddings> {
+        let texts = texts.iter().map(|&text| text.to_owned()).collect();
+        self.submit(texts, purpose)?.wait()
+    }
+}
+
+/// Vectors in one row-major block, `len()` rows of `dimension()` values.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Embeddings {
+    dimension: usize,
+    data: Vec<f32>,
+    truncated: Vec<bool>,
+}
+
+impl Embeddings {
+    /// Rows of `dimension` values each, row after row in `data`, with one mark in `truncated` per row: whether the text
+    /// was longer than the model takes, so that the vector speaks of its beginning only.
+    ///
+    /// # Errors
+    /// [`Error::Ragged`] unless `data` holds `truncated.len() * dimension` values.
+    pub fn new(dimension: usize, data: Vec<f32>, truncated: Vec<bool>) -> Result<Self> {
+        let rows = truncated.len();
+        if rows.checked_mul(dimension) != Some(data.len()) {
+            return Err(Error::Ragged {
+                values: data.len(),
+                rows,
+                dimension,
+            });
+        }
+        Ok(Self {
+            dimension,
+            data,
+            truncated,
+        })
+    }
+
+    /// Components per row.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// Number of rows.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.truncated.len()
+    }
+
+    /// Whether there is no row.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.truncated.is_empty()
+    }
+
+    /// Row `index`, from 0.
+    ///
+    /// # Panics
+    /// If `index` is not below [`len`](Self::len), as slices do.
+    #[must_use]
+    pub fn row(&self, index: usize) -> &[f32] {
+        &self.data[index * self.dimension..(index + 1) * self.dimension]
+    }
+
+    /// The rows in order.
+    pub fn rows(&self) -> impl ExactSizeIterator<Item = &[f32]> {
+        (0..self.len()).map(|index| self.row(index))
+    }
+
+    /// All values, row after row.
+    #[must_use]
+    pub fn data(&self) -> &[f32] {
+        &self.data
+    }
+
+    /// All values, row after row, without a copy.
+    #[must_use]
+    pub fn into_data(self) -> Vec<f32> {
+        self.data
+    }
+
+    /// Per row, whether the text was cut to the model's maximum length.
+    #[must_use]
+    pub fn truncated(&self) -> &[bool] {
+        &self.truncated
+    }
+}
+
+/// One row of a submission, as a worker answers it.
+pub(crate) type Answer = (usize, Result<Vec<f32>, Arc<Error>>);
+
+/// The rows of a submission that are still to come. Dropping it withdraws the texts that have not had their turn.
+#[derive(Debug)]
+#[must_use = "dropping it withdraws the texts"]
+pub struct Pending(State);
+
+#[derive(Debug)]
+enum State {
+    Ready(Embeddings),
+    Waiting(Waiting),
+}
+
+#[derive(Debug)]
+struct Waiting {
+    dimension: usize,
+    truncated: Vec<bool>,
+    answers: Receiver<Answer>,
+    /// Queued texts hold this weakly: gone means that nobody waits for them.
+    _caller: Arc<()>,
+}
+
+impl Pending {
+    /// Rows that are there already, for embedders without a queue.
+    pub fn ready(embeddings: Embeddings) -> Self {
+        Self(State::Ready(embeddings))
+    }
+
+    pub(crate) fn waiting(
+        dimension: usize,
+        truncated: Vec<bool>,
+        answers: Receiver<Answer>,
+        caller: Arc<()>,
+    ) -> Self {
+        Self(State::Waiting(Waiting {
+            dimension,
+            truncated,
+            answers,
+            _caller: caller,
+        }))
+    }
+
+    /// Waits until every row is there.
+    ///
+    /// # Errors
+    /// [`Error::Text`] for the first text that failed, [`Error::Closed`] when the embedder was dropped meanwhile.
+    pub fn wait(self) -> Result<Embeddings> {
+        match self.0 {
+            State::Ready(embeddings) => Ok(embeddings),
+            State::Waiting(waiting) => waiting.collect(),
+        }
+    }
+}
+
+impl Waiting {
+    fn collect(self) -> Result<Embeddings> {
+        let rows = self.truncated.len();
+        let mut data = vec![0.0; rows * self.dimension];
+        for _ in 0..rows {
+            let (index, answer) = self.answers.recv().map_err(|_| Error::Closed)?;
+            let row = answer.map_err(|source| Error::Text { index, source })?;
+            data[index * self.dimension..(index + 1) * self.dimension].copy_from_slice(&row);
+        }
+        Embeddings::new(self.dimension, data, self.truncated)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc::channel;
+
+    #[test]
+    fn rows_are_put_in_the_order_of_the_texts() {
+        let (send, receive) = channel();
+        send.send((1, Ok(vec![3.0, 4.0]))).unwrap();
+        send.send((0, Ok(vec![1.0, 2.0]))).unwrap();
+        let pending = Pending::waiting(2, vec![false, true], receive, Arc::new(()));
+        let embeddings = pending.wait().unwrap();
+        assert_eq!(embeddings.data(), [1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(
+            embeddings.rows().collect::<Vec<_>>(),
+            [[1.0, 2.0], [3.0, 4.0]]
+        );
+        assert_eq!(embeddings.truncated(), [false, true]);
+    }
+
+    #[test]
+    fn lost_workers_are_an_error_and_no_hang() {
+        let (send, receive) = channel();
+        send.send((0, Ok(vec![1.0]))).unwrap();
+        drop(send);
+        let error = Pending::waiting(1, vec![false; 2], receive, Arc::new(()))
+            .wait()
+            .unwrap_err();
+        assert!(matches!(error, Error::Closed));
+    }
+
+    #[test]
+    fn a_failed_text_is_named() {
+        let (send, receive) = channel();
+        send.send((
+            7,
+            Err(Arc::new(Error::NotFinite {
+                component: 3,
+                value: f32::NAN,
+            })),
+        ))
+        .unwrap();
+        let error = Pending::waiting(1, vec![false; 9], receive, Arc::new(()))
+            .wait()
+            .unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "text 7 cannot be embedded: the model's vector for it holds NaN at component 3"
+        );
+    }
+
+    #[test]
+    fn a_block_that_is_no_matrix_is_refused() {
+        let error = Embeddings::new(2, vec![0.0; 3], vec![false; 2]).unwrap_err();
+        assert_eq!(error.to_string(), "3 values are no 2 rows of dimension 2");
+        assert!(Embeddings::new(3, vec![], vec![]).unwrap().is_empty());
+    }
+}

@@ -1,0 +1,192 @@
+//! The public handle: a model folder and an ONNX Runtime library become an [`Embed`].
+//!
+//! Texts are tokenized in the caller's thread, in parts, so that the model works on the first while the next are made
+//! ready. Sessions belong to the workers.
+
+use crate::embed::{Embed, Pending, Purpose};
+use crate::error::{Error, Result};
+use crate::identity::{self, Identity};
+use crate::runtime;
+use crate::session::ModelSession;
+use crate::settings::Settings;
+use crate::tokenize::{Encoding, TextTokenizer};
+use crate::worker::{Job, Limits, Opener, Run, Workers};
+use serde::{Deserialize, Serialize};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::mpsc::channel;
+
+/// Texts that are tokenized before the first of them is queued.
+const PART: usize = 128;
+
+/// How the model is run. It changes speed and memory, never vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Options {
+    /// Sessions at most, each on one thread and with its own memory (some 100 MB for a small model). 0, the default:
+    /// one per core. The first is opened at once, the others when texts wait.
+    pub sessions: usize,
+    /// Tokens per batch, padding included; 1024 by default. Fewer make a query wait less behind a bulk import, more
+    /// gain nothing on a processor's caches.
+    pub token_budget: usize,
+    /// Texts that may wait, documents and queries apart; 4096 by default. More queries are refused, more documents wait
+    /// in their callers.
+    pub queue_texts: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            sessions: 0,
+            token_budget: 1024,
+            queue_texts: 4096,
+        }
+    }
+}
+
+impl Options {
+    /// Checks the ranges.
+    ///
+    /// # Errors
+    /// [`Error::Options`] naming the first option that is out of its range.
+    pub fn validate(&self) -> Result<()> {
+        let refuse = |name, given, expected| {
+            Err(Error::Options {
+                name,
+                given,
+                expected,
+            })
+        };
+        match self {
+            Self {
+                sessions: 1025.., ..
+            } => refuse("sessions", self.sessions, "from 0 (one per core) to 1024"),
+            Self {
+                token_budget: 0 | 1_048_577..,
+                ..
+            } => refuse("token_budget", self.token_budget, "from 1 to 1048576"),
+            Self { queue_texts: 0, .. } => refuse("queue_texts", 0, "at least 1"),
+            _ => Ok(()),
+        }
+    }
+
+    fn limits(&self) -> Limits {
+        let cores = || std::thread::available_parallelism().map_or(1, usize::from);
+        let sessions = if self.sessions == 0 {
+            cores()
+        } else {
+            self.sessions
+        };
+        Limits {
+            sessions,
+            token_budget: self.token_budget,
+            queue_texts: self.queue_texts,
+        }
+    }
+}
+
+/// A BERT-family model, run by ONNX Runtime. Dropping it ends its threads; texts still queued are given up.
+pub struct OnnxEmbedder {
+    identity: Identity,
+    tokenizer: TextTokenizer,
+    workers: Workers,
+}
+
+impl OnnxEmbedder {
+    /// Opens the model in the folder `dir`, known to users as `name`, on the ONNX Runtime library `runtime`
+    /// (`libonnxruntime.so`, 1.17 or later).
+    ///
+    /// # Errors
+    /// A missing, unreadable, contradictory or unsupported file is named with its path and what to put there.
+    pub fn open(name: &str, dir: &Path, runtime: &Path, options: &Options) -> Result<Self> {
+        options.validate()?;
+        let settings = Settings::read(dir)?;
+        let open = opener(&settings, runtime)?;
+        // The session takes longest: tokenizer and hash are made ready beside it.
+        let (session, tokenizer, identity) = std::thread::scope(|scope| {
+            let session = scope.spawn(&open);
+            let tokenizer = TextTokenizer::open(&settings);
+            let identity = identity::of(name, &settings);
+            let session = session
+                .join()
+                .unwrap_or_else(|panic| Err(Error::panicked("model", &*panic)));
+            (session, tokenizer, identity)
+        });
+        let (mut session, tokenizer) = (session?, tokenizer?);
+        probe(&mut session, &tokenizer)?;
+        Ok(Self {
+            identity: identity?,
+            tokenizer,
+            workers: Workers::start(session, open, options.limits())?,
+        })
+    }
+
+    /// Tokenizes a part of a submission, whose first text is number `start`.
+    fn encode(&self, texts: &[String], start: usize, purpose: Purpose) -> Result<Vec<Encoding>> {
+        let encode = |(offset, text): (usize, &String)| {
+            self.tokenizer
+                .encode(text, purpose)
+                .map_err(|source| Error::Text {
+                    index: start + offset,
+                    source: Arc::new(source),
+                })
+        };
+        texts.iter().enumerate().map(encode).collect()
+    }
+}
+
+fn opener(settings: &Settings, runtime: &Path) -> Result<Opener> {
+    let environment = runtime::environment(runtime)?;
+    let settings = settings.clone();
+    Ok(Box::new(move || {
+        let mut session = ModelSession::open(&settings, &environment)?;
+        Ok(Box::new(move |batch: &[&Encoding]| session.run(batch)) as Run)
+    }))
+}
+
+/// One run on an empty text: weights and settings that do not fit each other show now, not at the first query.
+fn probe(session: &mut Run, tokenizer: &TextTokenizer) -> Result<()> {
+    let encoding = tokenizer.encode("", Purpose::Document)?;
+    session(&[&encoding]).map(drop)
+}
+
+impl Embed for OnnxEmbedder {
+    fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    fn submit(&self, texts: Vec<String>, purpose: Purpose) -> Result<Pending> {
+        let caller = Arc::new(());
+        let (send, answers) = channel();
+        let mut truncated = Vec::with_capacity(texts.len());
+        for part in texts.chunks(PART) {
+            let start = truncated.len();
+            let encodings = self.encode(part, start, purpose)?;
+            truncated.extend(encodings.iter().map(|encoding| encoding.truncated));
+            let jobs = encodings
+                .into_iter()
+                .enumerate()
+                .map(|(offset, encoding)| Job {
+                    encoding,
+                    row: start + offset,
+                    answers: send.clone(),
+                    caller: Arc::downgrade(&caller),
+                });
+            self.workers.push(jobs.collect(), purpose, start == 0)?;
+        }
+        Ok(Pending::waiting(
+            self.identity.dimension,
+            truncated,
+            answers,
+            caller,
+        ))
+    }
+}
+
+impl std::fmt::Debug for OnnxEmbedder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("OnnxEmbedder")
+            .field("identity", &self.identity)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,110 @@
+//! Which output is taken, and how batches are padded, without a model.
+
+use super::*;
+
+fn offer(name: &str, shape: &[i64]) -> Offer {
+    Offer {
+        name: name.to_owned(),
+        float: true,
+        shape: shape.to_vec(),
+    }
+}
+
+fn chosen(offers: &[Offer]) -> Option<Output> {
+    choose(offers, 8)
+}
+
+#[test]
+fn token_states_are_preferred_over_the_pooler() {
+    let offers = [
+        offer("pooler_output", &[-1, 8]),
+        offer("last_hidden_state", &[-1, -1, 8]),
+    ];
+    assert_eq!(
+        chosen(&offers),
+        Some(Output::States("last_hidden_state".into()))
+    );
+}
+
+#[test]
+fn a_known_name_wins_among_many_states() {
+    let offers = [
+        offer("hidden.0", &[-1, -1, 8]),
+        offer("token_embeddings", &[-1, -1, 8]),
+    ];
+    assert_eq!(
+        chosen(&offers),
+        Some(Output::States("token_embeddings".into()))
+    );
+    assert_eq!(
+        chosen(&[offer("a", &[-1, -1, 8]), offer("b", &[-1, -1, 8])]),
+        None
+    );
+}
+
+#[test]
+fn any_name_does_when_there_is_one_candidate() {
+    assert_eq!(
+        chosen(&[offer("461", &[-1, -1, -1])]),
+        Some(Output::States("461".into()))
+    );
+    assert_eq!(
+        chosen(&[offer("461", &[-1, 8])]),
+        Some(Output::Pooled("461".into()))
+    );
+}
+
+#[test]
+fn the_models_own_pooling_is_taken_when_there_are_no_states() {
+    let offers = [
+        offer("other", &[-1, 8]),
+        offer("sentence_embedding", &[-1, 8]),
+    ];
+    assert_eq!(
+        chosen(&offers),
+        Some(Output::Pooled("sentence_embedding".into()))
+    );
+    assert_eq!(chosen(&[offer("pooler_output", &[-1, 8])]), None);
+}
+
+#[test]
+fn other_widths_and_types_are_no_candidates() {
+    assert_eq!(chosen(&[offer("last_hidden_state", &[-1, -1, 9])]), None);
+    assert_eq!(
+        chosen(&[Offer {
+            float: false,
+            ..offer("last_hidden_state", &[-1, -1, 8])
+        }]),
+        None
+    );
+}
+
+#[test]
+fn an_output_of_unknown_shape_is_taken_by_name_only() {
+    assert_eq!(
+        chosen(&[offer("sentence_embedding", &[])]),
+        Some(Output::Pooled("sentence_embedding".into()))
+    );
+    assert_eq!(chosen(&[offer("x", &[])]), None);
+}
+
+#[test]
+fn rows_are_padded_at_the_right() {
+    let encoding = |ids: &[u32]| Encoding {
+        ids: ids.to_vec(),
+        type_ids: vec![3; ids.len()],
+        truncated: false,
+    };
+    let (long, short) = (encoding(&[5, 6, 7]), encoding(&[8]));
+    let batch = [&short, &long];
+    assert_eq!(padded(&batch, 3, Role::Ids, 9), [8, 9, 9, 5, 6, 7]);
+    assert_eq!(padded(&batch, 3, Role::Mask, 9), [1, 0, 0, 1, 1, 1]);
+    assert_eq!(padded(&batch, 3, Role::Types, 9), [3, 0, 0, 3, 3, 3]);
+}
+
+#[test]
+fn shapes_are_compared_exactly() {
+    assert!(check_shape(&[2, 3, 8], 48, vec![2, 3, 8]).is_ok());
+    assert!(check_shape(&[2, 8], 16, vec![2, 3, 8]).is_err());
+    assert!(check_shape(&[2, 3, -8], 48, vec![2, 3, 8]).is_err());
+}

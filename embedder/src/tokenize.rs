@@ -1,0 +1,174 @@
+//! From text to token ids: prompt prefix, truncation to the model's own length, special tokens.
+//!
+//! Invariants: at least one and at most `max_length` tokens come out; a text costs time and memory up to a fixed number of
+//! bytes, whatever its length; a text's tokens depend on nothing but the text. What `tokenizer.json` says about truncation
+//! and padding is overridden: it is often not what the model was trained with.
+
+use crate::Purpose;
+use crate::error::{Error, Result};
+use crate::settings::Settings;
+use std::borrow::Cow;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokenizers::{Tokenizer, TruncationDirection};
+
+/// Bytes per token that the first try reads: most texts have 3 to 5.
+const FIRST_BYTES_PER_TOKEN: usize = 16;
+/// Bytes per token beyond which a text is cut off even though the tokens so far are few (such as words that are unknown
+/// as a whole, or pages of blanks).
+const LAST_BYTES_PER_TOKEN: usize = 1024;
+/// How far back a cut looks for white space.
+const LONGEST_WORD: usize = 256;
+
+/// A text as the model reads it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Encoding {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) type_ids: Vec<u32>,
+    /// Whether part of the text was left out.
+    pub(crate) truncated: bool,
+}
+
+/// A tokenizer with the model's settings.
+pub(crate) struct TextTokenizer {
+    tokenizer: Tokenizer,
+    /// Tokens for the text itself, special tokens not counted.
+    room: usize,
+    max_length: usize,
+    lowercase: bool,
+    query_prefix: String,
+    document_prefix: String,
+}
+
+impl TextTokenizer {
+    /// Loads the model's `tokenizer.json`.
+    pub(crate) fn open(settings: &Settings) -> Result<Self> {
+        let path = &settings.tokenizer;
+        let loaded = catch(|| Tokenizer::from_file(path));
+        let loaded = loaded.map_err(|error| Error::Unreadable {
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        Self::new(loaded, settings)
+    }
+
+    /// Takes a loaded tokenizer, without what it says about truncation and padding.
+    fn new(mut tokenizer: Tokenizer, settings: &Settings) -> Result<Self> {
+        if tokenizer
+            .get_truncation()
+            .is_some_and(|truncation| truncation.direction == TruncationDirection::Left)
+        {
+            let fix = "only \"direction\": \"Right\" is supported for its truncation";
+            return Err(refuse(settings, "cuts long texts at their beginning", fix));
+        }
+        catch(|| tokenizer.with_padding(None).with_truncation(None).map(drop))?;
+        let special = catch(|| tokenizer.encode_fast("", true))?.len();
+        if special == 0 || special >= settings.max_length {
+            let found = format!(
+                "adds {special} special tokens, of {} tokens per text",
+                settings.max_length
+            );
+            let fix =
+                "put the model's own file there, whose post-processor adds such as [CLS] and [SEP]";
+            return Err(refuse(settings, &found, fix));
+        }
+        Ok(Self {
+            tokenizer,
+            room: settings.max_length - special,
+            max_length: settings.max_length,
+            lowercase: settings.lowercase,
+            query_prefix: settings.query_prefix.clone(),
+            document_prefix: settings.document_prefix.clone(),
+        })
+    }
+
+    /// The tokens of `text` after its prefix.
+    ///
+    /// A long text is read from its beginning, further and further until there are twice as many tokens as the model
+    /// takes: what lies beyond cannot change those before.
+    pub(crate) fn encode(&self, text: &str, purpose: Purpose) -> Result<Encoding> {
+        let prefix = self.prefix(purpose);
+        let mut bytes = self.max_length.saturating_mul(FIRST_BYTES_PER_TOKEN);
+        let last = self.max_length.saturating_mul(LAST_BYTES_PER_TOKEN);
+        loop {
+            let piece = head(text, bytes);
+            let body = self.tokens(&prefixed(prefix, piece))?;
+            let whole = piece.len() == text.len();
+            if whole || body.len() >= 2 * self.max_length || bytes >= last {
+                return self.finish(body, !whole);
+            }
+            bytes = bytes.saturating_mul(4).min(last);
+        }
+    }
+
+    fn prefix(&self, purpose: Purpose) -> &str {
+        match purpose {
+            Purpose::Query => &self.query_prefix,
+            Purpose::Document => &self.document_prefix,
+        }
+    }
+
+    fn tokens(&self, text: &str) -> Result<tokenizers::Encoding> {
+        let text = if self.lowercase {
+            Cow::Owned(text.to_lowercase())
+        } else {
+            Cow::Borrowed(text)
+        };
+        catch(|| self.tokenizer.encode_fast(text.as_ref(), false))
+    }
+
+    /// Cuts to the model's length and adds the special tokens.
+    fn finish(&self, mut body: tokenizers::Encoding, cut: bool) -> Result<Encoding> {
+        let truncated = cut || body.len() > self.room;
+        body.truncate(self.room, 0, TruncationDirection::Right);
+        body.take_overflowing();
+        let whole = catch(|| self.tokenizer.post_process(body, None, true))?;
+        Ok(Encoding {
+            ids: whole.get_ids().to_vec(),
+            type_ids: whole.get_type_ids().to_vec(),
+            truncated,
+        })
+    }
+}
+
+fn refuse(settings: &Settings, found: &str, expected: &str) -> Error {
+    Error::ModelConfig {
+        path: settings.tokenizer.clone(),
+        found: found.into(),
+        expected: expected.into(),
+    }
+}
+
+/// Prefix and text as one.
+fn prefixed<'a>(prefix: &str, text: &'a str) -> Cow<'a, str> {
+    if prefix.is_empty() {
+        Cow::Borrowed(text)
+    } else {
+        Cow::Owned(format!("{prefix}{text}"))
+    }
+}
+
+/// The beginning of `text`, at most `bytes` long: up to the last white space if there is one nearby, so that no word is
+/// halved, else up to the last whole character.
+fn head(text: &str, bytes: usize) -> &str {
+    if text.len() <= bytes {
+        return text;
+    }
+    let end = text.floor_char_boundary(bytes);
+    let nearby = text.floor_char_boundary(end.saturating_sub(LONGEST_WORD));
+    match text[nearby..end].rfind(char::is_whitespace) {
+        Some(space) => &text[..nearby + space],
+        None => &text[..end],
+    }
+}
+
+/// Runs the tokenizer's code and turns a panic in it into an error: no text may take the caller down.
+fn catch<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
+    match catch_unwind(AssertUnwindSafe(work)) {
+        Ok(result) => result.map_err(|source| Error::Tokenize { source }),
+        Err(panic) => Err(Error::panicked("tokenizer", &*panic)),
+    }
+}
+
+#[cfg(test)]
+#[path = "tokenize_tests.rs"]
+mod tests;
