@@ -1,0 +1,144 @@
+// Training, adding and k-means: as many OpenMP threads as the caller allows.
+
+#include "shim.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <faiss/Clustering.h>
+#include <faiss/impl/FaissAssert.h>
+#include <faiss/utils/distances.h>
+
+using namespace shim;
+
+namespace {
+
+/// Search in blocks of a fixed size side by side, so that the answer does not depend on the number of threads.
+void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows, bool direct) {
+    const idx_t block = 1024;
+    std::exception_ptr failure;
+#pragma omp parallel for schedule(dynamic) if (n > block)
+    for (idx_t start = 0; start < n; start += block) {
+        const idx_t count = std::min(block, n - start);
+        try {
+            if (direct) {
+                flat_search(flat, count, x + start * flat.d, k, nullptr, distances + start * k, rows + start * k);
+            } else {
+                flat.IndexFlat::search(count, x + start * flat.d, k, distances + start * k, rows + start * k);
+            }
+        } catch (...) {
+#pragma omp critical(vinedb_failure)
+            failure = std::current_exception();
+        }
+    }
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+/// The index that k-means assigns points with: flat, both cores at work, BLAS on one thread each.
+struct Assigner final : IndexFlat {
+    using IndexFlat::IndexFlat;
+    void search(idx_t n, const float* x, idx_t k, float* distances, idx_t* labels, const faiss::SearchParameters*) const override {
+        blocked_search(*this, n, x, k, distances, labels, false);
+    }
+};
+
+void ivf_train(IndexIDMap& map, IndexIVFFlat& ivf, idx_t n, const float* x) {
+    Assigner assigner(ivf.d, ivf.metric_type);
+    ivf.clustering_index = &assigner;
+    std::exception_ptr failure;
+    try {
+        map.train(n, x);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    ivf.clustering_index = nullptr;
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
+void ivf_add(IndexIDMap& map, IndexIVFFlat& ivf, idx_t n, const float* x, const idx_t* ids) {
+    auto quantizer = dynamic_cast<const IndexFlat*>(ivf.quantizer);
+    FAISS_THROW_IF_NOT(quantizer);
+    std::vector<float> distances(n);
+    std::vector<idx_t> lists(n);
+    blocked_search(*quantizer, n, x, 1, distances.data(), lists.data(), false);
+    ivf.add_core(n, x, nullptr, lists.data());
+    map.id_map.insert(map.id_map.end(), ids, ids + n);
+    map.ntotal = ivf.ntotal;
+}
+
+} // namespace
+
+extern "C" {
+
+int vinedb_faiss_train(IndexIDMap* map, int64_t n, const float* x) {
+    return guarded([&] {
+        if (auto ivf = dynamic_cast<IndexIVFFlat*>(map->index)) {
+            ivf_train(*map, *ivf, n, x);
+        } else {
+            map->train(n, x);
+        }
+    });
+}
+
+/// When FAISS itself fails (out of memory) its parts may disagree; then the index is emptied, which is always safe.
+int vinedb_faiss_add(IndexIDMap* map, int64_t n, const float* x, const int64_t* ids) {
+    const int failed = guarded([&] {
+        if (auto ivf = dynamic_cast<IndexIVFFlat*>(map->index)) {
+            ivf_add(*map, *ivf, n, x, ids);
+        } else {
+            map->add_with_ids(n, x, ids);
+        }
+    });
+    if (failed) {
+        const std::string reason = last_error();
+        guarded([&] { map->reset(); });
+        last_error() = reason;
+    }
+    return failed;
+}
+
+/// Mirrors `KmeansSettings` in ffi.rs.
+struct VinedbKmeans {
+    int32_t seed;
+    int32_t iterations;
+    int32_t redo;
+    bool spherical;
+};
+
+/// Lloyd's iterations on all n points, then one exact assignment. `objective` has room for `settings.iterations` values;
+/// `steps` receives how many there are (FAISS makes none worth the name when n equals k).
+int vinedb_faiss_kmeans(
+        int64_t d,
+        int64_t n,
+        const float* x,
+        int64_t k,
+        const VinedbKmeans* settings,
+        float* centroids,
+        float* objective,
+        size_t* steps,
+        int64_t* assignments,
+        float* distances) {
+    return guarded([&] {
+        faiss::ClusteringParameters parameters;
+        parameters.seed = settings->seed;
+        parameters.niter = settings->iterations;
+        parameters.nredo = settings->redo;
+        parameters.spherical = settings->spherical;
+        parameters.min_points_per_centroid = 1;
+        parameters.max_points_per_centroid = INT32_MAX;
+        faiss::Clustering clustering(int(d), int(k), parameters);
+        Assigner assigner(d, settings->spherical ? faiss::METRIC_INNER_PRODUCT : faiss::METRIC_L2);
+        clustering.train(n, x, assigner);
+        const auto& all = clustering.iteration_stats;
+        *steps = std::min(all.size(), size_t(settings->iterations));
+        std::transform(all.end() - *steps, all.end(), objective, [](const auto& step) { return step.obj; });
+        std::copy(clustering.centroids.begin(), clustering.centroids.end(), centroids);
+        blocked_search(assigner, n, x, 1, distances, assignments, true);
+    });
+}
+
+} // extern "C"

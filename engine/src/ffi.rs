@@ -1,0 +1,365 @@
+//! All of this crate's unsafe code: one owned handle to a FAISS index, whose methods are safe whatever they are given.
+//! The factory is the crate `faiss`'s; what it lacks or does unsoundly goes through the shim (`shim/`). What would
+//! make FAISS abort or read out of bounds is refused here or, for the contents of vectors, by [`crate::vectors`].
+
+use std::ffi::CStr;
+use std::io::{self, Read, Write};
+use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ptr::NonNull;
+use std::sync::Once;
+
+// Links FAISS, which the shim calls.
+use faiss_sys as _;
+
+mod native;
+mod stream;
+
+pub(crate) use native::{Facts, KmeansSettings};
+use native::{
+    IdMap, vinedb_faiss_add, vinedb_faiss_clone, vinedb_faiss_distances, vinedb_faiss_error,
+    vinedb_faiss_facts, vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_kmeans,
+    vinedb_faiss_prepare, vinedb_faiss_read, vinedb_faiss_search, vinedb_faiss_set_threads,
+    vinedb_faiss_single_threaded_blas, vinedb_faiss_threads, vinedb_faiss_train,
+    vinedb_faiss_write,
+};
+use stream::{Stream, read_some, write_some};
+
+use crate::{Error, Metric, Result, Select};
+
+/// How far a search looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Breadth {
+    /// At everything.
+    Exact,
+    /// HNSW's efSearch or IVF's nprobe.
+    Wide(usize),
+}
+
+/// One FAISS index with its ids, owned.
+pub(crate) struct RawIndex {
+    map: NonNull<IdMap>,
+    dimension: usize,
+}
+
+// SAFETY: the index has no tie to the thread that made it: FAISS keeps no thread-local state about it.
+unsafe impl Send for RawIndex {}
+// SAFETY: methods of &self call const C++ methods only, which FAISS documents as callable from several threads at once;
+// what they share beside the index are FAISS's statistics counters, which nothing here reads.
+unsafe impl Sync for RawIndex {}
+
+impl Drop for RawIndex {
+    fn drop(&mut self) {
+        // SAFETY: the handle came from FAISS, is owned, and is not used after this.
+        unsafe { vinedb_faiss_free(self.map.as_ptr()) }
+    }
+}
+
+impl RawIndex {
+    /// Builds the index of a factory string, with an id map around it.
+    pub(crate) fn create(dimension: usize, factory: &str, metric: Metric) -> Result<Self> {
+        const OPERATION: &str = "create an index";
+        initialize()?;
+        let native_dimension = u32::try_from(dimension)
+            .map_err(|_| failure(OPERATION, "the dimension is too large"))?;
+        let index = faiss::index_factory(
+            native_dimension,
+            format!("IDMap,{factory}"),
+            metric.native(),
+        )
+        .map_err(|error| failure(OPERATION, &error.to_string()))?;
+        // Only the pointer is taken over; the wrapper must not free it.
+        let index = ManuallyDrop::new(index);
+        let map = NonNull::new(index.inner_ptr())
+            .ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
+        let index = Self {
+            map: map.cast(),
+            dimension,
+        };
+        // SAFETY: the factory makes an IndexIDMap of "IDMap,…", and the handle is owned by `index` alone.
+        status(OPERATION, unsafe {
+            vinedb_faiss_prepare(index.map.as_ptr())
+        })?;
+        Ok(index)
+    }
+
+    pub(crate) fn facts(&self) -> Result<Facts> {
+        let mut facts = MaybeUninit::uninit();
+        // SAFETY: a live handle, and room for one Facts of the same layout.
+        status("describe an index", unsafe {
+            vinedb_faiss_facts(self.map.as_ptr(), facts.as_mut_ptr())
+        })?;
+        // SAFETY: the shim has written it whole when it returns 0.
+        Ok(unsafe { facts.assume_init() })
+    }
+
+    /// The id of each row.
+    pub(crate) fn ids(&self) -> &[i64] {
+        let mut count = 0;
+        // SAFETY: a live handle, and room for the count.
+        let first = unsafe { vinedb_faiss_ids(self.map.as_ptr(), &raw mut count) };
+        if count == 0 {
+            return &[];
+        }
+        // SAFETY: a std::vector's `count` elements, which only methods of &mut self move.
+        unsafe { std::slice::from_raw_parts(first, count) }
+    }
+
+    pub(crate) fn train(&mut self, vectors: &[f32]) -> Result<()> {
+        let n = self.rows_in(vectors)?;
+        // SAFETY: an owned handle, n × dimension numbers.
+        status("train an index", unsafe {
+            vinedb_faiss_train(self.map.as_ptr(), n, vectors.as_ptr())
+        })
+    }
+
+    /// Adds one row per id. When FAISS fails at it, the index is empty afterwards.
+    pub(crate) fn add(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
+        const OPERATION: &str = "add vectors";
+        let n = self.rows_in(vectors)?;
+        if usize::try_from(n) != Ok(ids.len()) {
+            return Err(failure(OPERATION, "there is not one id per vector"));
+        }
+        // SAFETY: an owned handle, n ids and n × dimension numbers.
+        status(OPERATION, unsafe {
+            vinedb_faiss_add(self.map.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
+        })
+    }
+
+    /// The k nearest of each query: distances and ids, row-major, closest first, id -1 where there are fewer.
+    /// Single-threaded. k is at most the number of rows.
+    pub(crate) fn search(
+        &self,
+        queries: &[f32],
+        k: usize,
+        breadth: Breadth,
+        select: Select<'_>,
+    ) -> Result<(Vec<f32>, Vec<i64>)> {
+        const OPERATION: &str = "search";
+        let n = self.rows_in(queries)?;
+        if k == 0 || k > self.ids().len() {
+            return Err(failure(OPERATION, "k is not from 1 to the number of rows"));
+        }
+        let total = (queries.len() / self.dimension)
+            .checked_mul(k)
+            .ok_or_else(|| failure(OPERATION, "the answer is too large"))?;
+        let (mut distances, mut ids) = (vec![0.0; total], vec![-1; total]);
+        let breadth = match breadth {
+            Breadth::Exact => -1,
+            Breadth::Wide(wide) => i64::from(i32::try_from(wide.max(1)).unwrap_or(i32::MAX)),
+        };
+        let bits = Bits::of(select);
+        // SAFETY: a live handle, n × dimension numbers, a bitmap of the length given that outlives the call (or null),
+        // and room for n × k distances and ids.
+        status(OPERATION, unsafe {
+            vinedb_faiss_search(
+                self.map.as_ptr(),
+                n,
+                queries.as_ptr(),
+                native(k),
+                breadth,
+                bits.first,
+                bits.bytes,
+                bits.except,
+                distances.as_mut_ptr(),
+                ids.as_mut_ptr(),
+            )
+        })?;
+        Ok((distances, ids))
+    }
+
+    /// The distance from the query to each of the rows.
+    pub(crate) fn distances(&self, query: &[f32], rows: &[i64]) -> Result<Vec<f32>> {
+        const OPERATION: &str = "measure distances";
+        let inside = 0..native(self.ids().len());
+        if query.len() != self.dimension || !rows.iter().all(|row| inside.contains(row)) {
+            return Err(failure(
+                OPERATION,
+                "a row is not in the index, or the query has another dimension",
+            ));
+        }
+        let mut distances = vec![0.0; rows.len()];
+        // SAFETY: a live handle, one query of the index's dimension, rows of the index, and room for a distance each.
+        status(OPERATION, unsafe {
+            vinedb_faiss_distances(
+                self.map.as_ptr(),
+                query.as_ptr(),
+                rows.len(),
+                rows.as_ptr(),
+                distances.as_mut_ptr(),
+            )
+        })?;
+        Ok(distances)
+    }
+
+    pub(crate) fn try_clone(&self) -> Result<Self> {
+        const OPERATION: &str = "copy an index";
+        let mut copy = std::ptr::null_mut();
+        // SAFETY: a live handle, and room for the new one.
+        status(OPERATION, unsafe {
+            vinedb_faiss_clone(self.map.as_ptr(), &raw mut copy)
+        })?;
+        let map = NonNull::new(copy).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
+        Ok(Self {
+            map,
+            dimension: self.dimension,
+        })
+    }
+
+    /// Writes the index in FAISS's own format.
+    pub(crate) fn write(&self, target: &mut dyn Write) -> Result<io::Result<()>> {
+        let mut stream = Stream {
+            end: target,
+            failure: None,
+        };
+        // SAFETY: a live handle, and a callback that is given the context it expects, which outlives the call.
+        let code =
+            unsafe { vinedb_faiss_write(self.map.as_ptr(), write_some, (&raw mut stream).cast()) };
+        if let Some(error) = stream.failure {
+            return Ok(Err(error));
+        }
+        status("write an index", code).map(Ok)
+    }
+
+    /// Reads what [`RawIndex::write`] wrote. The bytes must be known to be those: FAISS does not survive others.
+    pub(crate) fn read(source: &mut dyn Read) -> Result<Self> {
+        const OPERATION: &str = "read an index";
+        initialize()?;
+        let mut stream = Stream {
+            end: source,
+            failure: None,
+        };
+        let mut map = std::ptr::null_mut();
+        // SAFETY: a callback that is given the context it expects, which outlives the call, and room for the handle.
+        let code = unsafe { vinedb_faiss_read(read_some, (&raw mut stream).cast(), &raw mut map) };
+        if let Some(error) = stream.failure {
+            return Err(failure(OPERATION, &error.to_string()));
+        }
+        status(OPERATION, code)?;
+        let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
+        let mut index = Self { map, dimension: 1 };
+        index.dimension = usize::try_from(index.facts()?.dimension)
+            .ok()
+            .filter(|&dimension| dimension > 0)
+            .ok_or_else(|| failure(OPERATION, "it has no dimension"))?;
+        Ok(index)
+    }
+
+    /// How many vectors a slice has.
+    fn rows_in(&self, vectors: &[f32]) -> Result<i64> {
+        crate::vectors::count(vectors, self.dimension).map(native)
+    }
+}
+
+/// k-means' answer: centroids, objective per iteration, assignment and distance per point.
+pub(crate) type Clusters = (Vec<f32>, Vec<f32>, Vec<i64>, Vec<f32>);
+
+/// Groups the points, finite and of this dimension, around k centroids; 1 <= k <= points.
+pub(crate) fn kmeans(
+    points: &[f32],
+    dimension: usize,
+    k: usize,
+    settings: KmeansSettings,
+) -> Result<Clusters> {
+    const OPERATION: &str = "cluster vectors";
+    initialize()?;
+    let n = crate::vectors::count(points, dimension)?;
+    if k == 0 || k > n || i32::try_from(n).is_err() || settings.iterations < 1 {
+        return Err(failure(
+            OPERATION,
+            "the numbers of points, clusters or iterations are out of range",
+        ));
+    }
+    let mut objective = vec![0.0; usize::try_from(settings.iterations).unwrap_or(0)];
+    let (mut centroids, mut assignments, mut distances) =
+        (vec![0.0; k * dimension], vec![0; n], vec![0.0; n]);
+    let mut steps = 0;
+    // SAFETY: n × dimension numbers in; room for k × dimension, for one objective per iteration, and for n of the others.
+    status(OPERATION, unsafe {
+        vinedb_faiss_kmeans(
+            native(dimension),
+            native(n),
+            points.as_ptr(),
+            native(k),
+            &raw const settings,
+            centroids.as_mut_ptr(),
+            objective.as_mut_ptr(),
+            &raw mut steps,
+            assignments.as_mut_ptr(),
+            distances.as_mut_ptr(),
+        )
+    })?;
+    objective.truncate(steps);
+    Ok((centroids, objective, assignments, distances))
+}
+
+/// How many threads FAISS work of this thread may use.
+pub(crate) fn threads() -> usize {
+    // SAFETY: no preconditions.
+    let threads = unsafe { vinedb_faiss_threads() };
+    usize::try_from(threads).unwrap_or(1).max(1)
+}
+
+/// Sets how many threads FAISS work of this thread may use.
+pub(crate) fn set_threads(threads: usize) {
+    let threads = i32::try_from(threads.max(1)).unwrap_or(i32::MAX);
+    // SAFETY: no preconditions but that the number be positive.
+    unsafe { vinedb_faiss_set_threads(threads) }
+}
+
+/// Before the first call into FAISS.
+fn initialize() -> Result<()> {
+    static BLAS: Once = Once::new();
+    crate::cpu::check()?;
+    // SAFETY: no preconditions.
+    BLAS.call_once(|| unsafe { vinedb_faiss_single_threaded_blas() });
+    Ok(())
+}
+
+/// Slices have at most `isize::MAX` bytes, so their lengths fit.
+fn native(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
+
+fn status(operation: &'static str, code: i32) -> Result<()> {
+    if code == 0 {
+        return Ok(());
+    }
+    // SAFETY: a thread-local string of the shim, ended by a zero, unchanged until this thread's next call.
+    let message = unsafe { CStr::from_ptr(vinedb_faiss_error()) };
+    Err(failure(operation, &message.to_string_lossy()))
+}
+
+fn failure(operation: &'static str, message: &str) -> Error {
+    Error::Faiss {
+        operation,
+        message: message.to_owned(),
+    }
+}
+
+/// A selection as FAISS takes it; null selects all.
+struct Bits {
+    first: *const u8,
+    bytes: usize,
+    except: bool,
+}
+
+impl Bits {
+    fn of(select: Select<'_>) -> Self {
+        let (set, except) = match select {
+            Select::All => {
+                return Self {
+                    first: std::ptr::null(),
+                    bytes: 0,
+                    except: false,
+                };
+            }
+            Select::Only(set) => (set, false),
+            Select::Except(set) => (set, true),
+        };
+        Self {
+            first: set.bits().as_ptr(),
+            bytes: set.bits().len(),
+            except,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! The shim's functions (`shim/`), as C sees them. What each one asks of its caller is said beside its definition there.
+
+use std::ffi::{c_char, c_void};
+
+/// Opaque: a `faiss::IndexIDMap`.
+#[repr(C)]
+pub(super) struct IdMap {
+    _private: [u8; 0],
+}
+
+/// What an index is. Mirrors `VinedbFacts` in shim/handle.cpp.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Facts {
+    pub(crate) dimension: i64,
+    pub(crate) rows: i64,
+    /// m or nlist.
+    pub(crate) parameter: i64,
+    pub(crate) bytes: i64,
+    /// FAISS's number: 0 is inner product, 1 L2.
+    pub(crate) metric: i32,
+    /// 0 Flat, 1 HNSW, 2 HNSW over SQ8, 3 IVF; -1 anything else.
+    pub(crate) kind: i32,
+    pub(crate) trained: bool,
+    /// Whether every level of the index has as many rows as the id map, and the same dimension and metric.
+    pub(crate) consistent: bool,
+}
+
+/// Mirrors `VinedbKmeans` in shim/growth.cpp.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KmeansSettings {
+    pub(crate) seed: i32,
+    pub(crate) iterations: i32,
+    pub(crate) redo: i32,
+    pub(crate) spherical: bool,
+}
+
+pub(super) type WriteCallback = unsafe extern "C" fn(*mut c_void, *const u8, usize) -> bool;
+pub(super) type ReadCallback = unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> bool;
+
+unsafe extern "C" {
+    pub(super) fn vinedb_faiss_error() -> *const c_char;
+    pub(super) fn vinedb_faiss_threads() -> i32;
+    pub(super) fn vinedb_faiss_set_threads(threads: i32);
+    pub(super) fn vinedb_faiss_single_threaded_blas();
+    pub(super) fn vinedb_faiss_free(map: *mut IdMap);
+    pub(super) fn vinedb_faiss_prepare(map: *mut IdMap) -> i32;
+    pub(super) fn vinedb_faiss_facts(map: *const IdMap, facts: *mut Facts) -> i32;
+    pub(super) fn vinedb_faiss_ids(map: *const IdMap, count: *mut usize) -> *const i64;
+    pub(super) fn vinedb_faiss_train(map: *mut IdMap, n: i64, x: *const f32) -> i32;
+    pub(super) fn vinedb_faiss_add(map: *mut IdMap, n: i64, x: *const f32, ids: *const i64) -> i32;
+    pub(super) fn vinedb_faiss_search(
+        map: *const IdMap,
+        n: i64,
+        x: *const f32,
+        k: i64,
+        breadth: i64,
+        bits: *const u8,
+        bytes: usize,
+        except: bool,
+        distances: *mut f32,
+        ids: *mut i64,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_distances(
+        map: *const IdMap,
+        query: *const f32,
+        n: usize,
+        rows: *const i64,
+        distances: *mut f32,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_clone(map: *const IdMap, copy: *mut *mut IdMap) -> i32;
+    pub(super) fn vinedb_faiss_write(
+        map: *const IdMap,
+        write: WriteCallback,
+        context: *mut c_void,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_read(
+        read: ReadCallback,
+        context: *mut c_void,
+        map: *mut *mut IdMap,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_kmeans(
+        d: i64,
+        n: i64,
+        x: *const f32,
+        k: i64,
+        settings: *const KmeansSettings,
+        centroids: *mut f32,
+        objective: *mut f32,
+        steps: *mut usize,
+        assignments: *mut i64,
+        distances: *mut f32,
+    ) -> i32;
+}

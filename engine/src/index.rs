@@ -1,0 +1,200 @@
+//! [`Index`]: what it is and how it grows. Ids ascend with rows, so finding an id is a binary search. Searching is in
+//! `search.rs`. Deleting is not done: leave ids out with [`crate::Select::Except`], and build anew when they are many.
+
+use crate::ffi::RawIndex;
+use crate::ids::MAX_ID;
+use crate::{Error, Kind, Metric, Result, vectors};
+
+/// FAISS numbers an HNSW graph's rows with 32 bits.
+const MAX_ROWS: usize = i32::MAX as usize;
+
+/// Vectors of one dimension, under ids that only grow. Searched through `&self` from any number of threads, changed
+/// through `&mut self`.
+pub struct Index {
+    raw: RawIndex,
+    dimension: usize,
+    metric: Metric,
+    kind: Kind,
+}
+
+impl Index {
+    /// An empty index.
+    ///
+    /// # Errors
+    /// [`Error::DimensionRange`], [`Error::BadSpec`] for parameters out of range, [`Error::UnsupportedCpu`].
+    pub fn new(dimension: usize, metric: Metric, kind: Kind) -> Result<Self> {
+        vectors::check_dimension(dimension)?;
+        kind.check()?;
+        let raw = RawIndex::create(dimension, &kind.to_string(), metric)?;
+        Ok(Self {
+            raw,
+            dimension,
+            metric,
+            kind,
+        })
+    }
+
+    pub(crate) fn from_raw(raw: RawIndex, dimension: usize, metric: Metric, kind: Kind) -> Self {
+        Self {
+            raw,
+            dimension,
+            metric,
+            kind,
+        }
+    }
+
+    pub(crate) fn raw(&self) -> &RawIndex {
+        &self.raw
+    }
+
+    /// How many numbers a vector has.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// How distances are measured.
+    #[must_use]
+    pub fn metric(&self) -> Metric {
+        self.metric
+    }
+
+    /// What the index is.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// How many vectors it holds.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.raw.ids().len()
+    }
+
+    /// Whether it holds none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The ids it holds, ascending.
+    #[must_use]
+    pub fn ids(&self) -> &[i64] {
+        self.raw.ids()
+    }
+
+    /// The largest id it holds.
+    #[must_use]
+    pub fn last_id(&self) -> Option<i64> {
+        self.raw.ids().last().copied()
+    }
+
+    /// Whether vectors can be added.
+    #[must_use]
+    pub fn is_trained(&self) -> bool {
+        self.raw.facts().is_ok_and(|facts| facts.trained)
+    }
+
+    /// About how many bytes of memory it takes: vectors, links, lists and ids.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.raw
+            .facts()
+            .map_or(0, |facts| usize::try_from(facts.bytes).unwrap_or(0))
+    }
+
+    /// Learns from a sample of the vectors to come (row-major): the lists' centroids for IVF, the ranges for SQ8. Does
+    /// nothing for kinds that need none, and for an index that is trained. The same sample trains the same index.
+    ///
+    /// # Errors
+    /// [`Error::TooFewTrainingVectors`]: IVF takes 39 vectors per list. What [`Index::add`] says about vectors.
+    pub fn train(&mut self, sample: &[f32]) -> Result<()> {
+        let sample = vectors::prepare(sample, self.dimension, self.metric)?;
+        if self.is_trained() {
+            return Ok(());
+        }
+        let (given, minimum) = (
+            sample.len() / self.dimension,
+            self.kind.min_training_vectors(),
+        );
+        if given < minimum {
+            return Err(Error::TooFewTrainingVectors {
+                kind: self.kind,
+                given,
+                minimum,
+            });
+        }
+        self.raw.train(&sample)
+    }
+
+    /// Adds vectors (row-major), one per id. Ids ascend strictly and lie above every id inside. All or nothing.
+    /// HNSW and IVF work on as many cores as [`crate::with_threads`] allows.
+    ///
+    /// # Errors
+    /// [`Error::NotTrained`], [`Error::IdCount`], [`Error::IdOrder`], [`Error::IdRange`], [`Error::IndexFull`]; about
+    /// the vectors [`Error::RaggedVectors`], [`Error::DimensionMismatch`], [`Error::NotFinite`],
+    /// [`Error::NormTooLarge`] (not for cosine). [`Error::Faiss`] when memory runs out: the index is empty then.
+    pub fn add(&mut self, ids: &[i64], new: &[f32]) -> Result<()> {
+        let new = vectors::prepare(new, self.dimension, self.metric)?;
+        self.check_ids(ids, new.len() / self.dimension)?;
+        if ids.is_empty() {
+            return Ok(());
+        }
+        if !self.is_trained() {
+            return Err(Error::NotTrained { kind: self.kind });
+        }
+        self.raw.add(ids, &new)
+    }
+
+    fn check_ids(&self, ids: &[i64], count: usize) -> Result<()> {
+        if ids.len() != count {
+            return Err(Error::IdCount {
+                ids: ids.len(),
+                vectors: count,
+            });
+        }
+        let total = self.len().saturating_add(count);
+        if total > MAX_ROWS {
+            return Err(Error::IndexFull {
+                given: total,
+                maximum: MAX_ROWS,
+            });
+        }
+        let mut previous = self.last_id();
+        for &id in ids {
+            if !(0..=MAX_ID).contains(&id) {
+                return Err(Error::IdRange {
+                    id,
+                    maximum: MAX_ID,
+                });
+            }
+            if let Some(previous) = previous.filter(|&previous| id <= previous) {
+                return Err(Error::IdOrder { id, previous });
+            }
+            previous = Some(id);
+        }
+        Ok(())
+    }
+
+    /// A copy of its own, to add to while this one is searched.
+    ///
+    /// # Errors
+    /// [`Error::Faiss`] when memory runs out.
+    pub fn try_clone(&self) -> Result<Self> {
+        Ok(Self {
+            raw: self.raw.try_clone()?,
+            ..*self
+        })
+    }
+}
+
+impl std::fmt::Debug for Index {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut debug = f.debug_struct("Index");
+        debug
+            .field("kind", &self.kind)
+            .field("metric", &self.metric)
+            .field("dimension", &self.dimension);
+        debug.field("len", &self.len()).finish()
+    }
+}

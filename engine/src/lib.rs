@@ -1,0 +1,59 @@
+//! Vectors in, ids and distances out: FAISS behind one small, safe interface.
+//!
+//! An [`Index`] holds vectors of one dimension under ids that only grow. It searches through a shared reference with
+//! parameters and a selection of ids per query, and saves itself to a file that is verified before FAISS reads it back.
+//! [`kmeans`] groups vectors. Texts, documents and filters are not known here; ids are all that comes out.
+//!
+//! ```
+//! use vinedb_engine::{IdSet, Index, IndexSpec, Metric, SearchParams, Select};
+//!
+//! // Three vectors of dimension 2, row after row, under the ids 1, 2 and 5.
+//! let kind = IndexSpec::parse("auto")?.kind_for(3);
+//! let mut index = Index::new(2, Metric::L2, kind)?;
+//! index.add(&[1, 2, 5], &[0.0, 0.0, 3.0, 4.0, 6.0, 8.0])?;
+//!
+//! let hits = index.search(&[3.0, 4.0], 2, &SearchParams::default(), Select::All)?;
+//! assert_eq!(hits[0][0].id, 2);
+//! assert_eq!(hits[0][0].distance, 0.0);
+//!
+//! // Without id 2, the nearest two are the others, both at a squared distance of 25.
+//! let gone = IdSet::from_iter([2]);
+//! let hits = index.search(&[3.0, 4.0], 2, &SearchParams::default(), Select::Except(&gone))?;
+//! assert_eq!(hits[0].iter().map(|hit| (hit.id, hit.distance)).collect::<Vec<_>>(), [(1, 25.0), (5, 25.0)]);
+//! # Ok::<(), vinedb_engine::Error>(())
+//! ```
+
+#![deny(unsafe_code)]
+
+mod batch;
+mod cpu;
+mod error;
+#[expect(
+    unsafe_code,
+    reason = "the one module that talks to FAISS; it exports safe functions only"
+)]
+mod ffi;
+mod ids;
+mod index;
+mod kmeans;
+mod metric;
+mod params;
+mod persist;
+mod search;
+mod spec;
+mod threads;
+mod vectors;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::{Error, Result};
+pub use ids::{Hit, IdSet, MAX_ID, Select};
+pub use index::Index;
+pub use kmeans::{Clustering, KmeansOptions, kmeans};
+pub use metric::Metric;
+pub use params::{DEFAULT_EF_SEARCH, DEFAULT_NPROBE, SearchParams};
+pub use persist::Stamp;
+pub use spec::{AUTO_EXACT_LIMIT, IndexSpec, Kind, MIN_POINTS_PER_LIST};
+pub use threads::with_threads;
+pub use vectors::{MAX_DIMENSION, MAX_NORM};

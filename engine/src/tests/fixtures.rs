@@ -1,0 +1,155 @@
+//! Seeded data, a brute-force search written without the engine, and indexes to test.
+
+use crate::{Hit, Index, Kind, Metric, Select};
+
+pub(super) const METRICS: [Metric; 3] = [Metric::L2, Metric::Cosine, Metric::InnerProduct];
+
+pub(super) const KINDS: [Kind; 4] = [
+    Kind::Flat,
+    Kind::Hnsw { m: 16, sq8: false },
+    Kind::Hnsw { m: 16, sq8: true },
+    Kind::Ivf { nlist: 8 },
+];
+
+/// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
+pub(super) struct Random(pub(super) u64);
+
+impl Random {
+    pub(super) fn next(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).unwrap()
+    }
+
+    /// From -1 to 1.
+    pub(super) fn unit(&mut self) -> f32 {
+        (self.next() >> 40) as f32 / (1_u64 << 23) as f32 - 1.0
+    }
+
+    /// About normal: the sum of four uniform numbers.
+    pub(super) fn normal(&mut self) -> f32 {
+        (0..4).map(|_| self.unit()).sum::<f32>() * 0.87
+    }
+}
+
+/// Points around `centers` random centers, most of their spread along a few directions, as embeddings have it.
+pub(super) fn clustered(seed: u64, rows: usize, dimension: usize, centers: usize) -> Vec<f32> {
+    const DIRECTIONS: usize = 8;
+    let mut random = Random(seed);
+    let middle: Vec<f32> = (0..centers * dimension).map(|_| random.normal()).collect();
+    let directions: Vec<f32> = (0..DIRECTIONS * dimension)
+        .map(|_| random.normal() * 0.3)
+        .collect();
+    let mut points = Vec::with_capacity(rows * dimension);
+    for _ in 0..rows {
+        let center = random.below(centers) * dimension;
+        let along: Vec<f32> = (0..DIRECTIONS).map(|_| random.normal()).collect();
+        for d in 0..dimension {
+            let spread: f32 = along
+                .iter()
+                .enumerate()
+                .map(|(i, a)| a * directions[i * dimension + d])
+                .sum();
+            points.push(middle[center + d] + spread + random.normal() * 0.1);
+        }
+    }
+    points
+}
+
+/// Ids with gaps, ascending: 10, 13, 16, …
+pub(super) fn ids(rows: usize) -> Vec<i64> {
+    (0..i64::try_from(rows).unwrap())
+        .map(|row| 10 + 3 * row)
+        .collect()
+}
+
+pub(super) fn build(metric: Metric, kind: Kind, dimension: usize, points: &[f32]) -> Index {
+    let mut index = Index::new(dimension, metric, kind).unwrap();
+    index.train(points).unwrap();
+    index.add(&ids(points.len() / dimension), points).unwrap();
+    index
+}
+
+pub(super) fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| -> f64 {
+        a.iter()
+            .zip(b)
+            .map(|(x, y)| f64::from(*x) * f64::from(*y))
+            .sum()
+    };
+    match metric {
+        Metric::L2 => a
+            .iter()
+            .zip(b)
+            .map(|(x, y)| (f64::from(*x) - f64::from(*y)).powi(2))
+            .sum(),
+        Metric::InnerProduct => dot(a, b),
+        Metric::Cosine => {
+            let norms = (dot(a, a) * dot(b, b)).sqrt();
+            if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
+        }
+    }
+}
+
+/// All allowed points by distance: the reference.
+pub(super) fn brute_force(
+    metric: Metric,
+    points: &[f32],
+    dimension: usize,
+    query: &[f32],
+    k: usize,
+    select: Select<'_>,
+) -> Vec<(i64, f64)> {
+    let rows = points.chunks(dimension).zip(ids(points.len() / dimension));
+    let mut all: Vec<(i64, f64)> = rows
+        .filter(|(_, id)| match select {
+            Select::All => true,
+            Select::Only(set) => set.iter().any(|inside| inside == *id),
+            Select::Except(set) => set.iter().all(|inside| inside != *id),
+        })
+        .map(|(point, id)| (id, distance(metric, query, point)))
+        .collect();
+    let sign = if metric == Metric::L2 { 1.0 } else { -1.0 };
+    all.sort_by(|one, two| {
+        (sign * one.1)
+            .total_cmp(&(sign * two.1))
+            .then(one.0.cmp(&two.0))
+    });
+    all.truncate(k);
+    all
+}
+
+/// The same distances in the same order, within rounding, and ids whose true distance is what is claimed.
+pub(super) fn assert_same(found: &[Hit], expected: &[(i64, f64)], scale: f64, context: &str) {
+    assert_eq!(found.len(), expected.len(), "{context}: number of hits");
+    let tolerance = 2e-5 * scale.max(1.0);
+    for (hit, (id, distance)) in found.iter().zip(expected) {
+        let off = (f64::from(hit.distance) - distance).abs();
+        assert!(
+            off <= tolerance,
+            "{context}: {hit:?} where {id} at {distance} was expected"
+        );
+    }
+    let mut seen: Vec<i64> = found.iter().map(|hit| hit.id).collect();
+    seen.sort_unstable();
+    seen.dedup();
+    assert_eq!(seen.len(), found.len(), "{context}: an id came twice");
+}
+
+/// The share of the true nearest that were found.
+pub(super) fn recall(found: &[Vec<Hit>], expected: &[Vec<(i64, f64)>]) -> f64 {
+    let of_one = |(hits, truth): (&Vec<Hit>, &Vec<(i64, f64)>)| {
+        truth
+            .iter()
+            .filter(|(id, _)| hits.iter().any(|hit| hit.id == *id))
+            .count()
+    };
+    let right: usize = found.iter().zip(expected).map(of_one).sum();
+    right as f64 / expected.iter().map(Vec::len).sum::<usize>() as f64
+}

@@ -1,0 +1,11 @@
+//! What users of the engine rely on, against references of the tests' own: brute force in double precision, and numbers
+//! that FAISS gave in Python.
+
+mod boundary;
+mod fixtures;
+mod golden;
+mod kmeans;
+mod persist;
+mod recall;
+mod search;
+mod spec;

@@ -1,0 +1,369 @@
+//! Answers against brute force: every metric and kind, selections, scans, batches, copies.
+
+use super::fixtures::*;
+use crate::{IdSet, Index, Kind, Metric, SearchParams, Select, with_threads};
+
+const DIMENSION: usize = 24;
+const ROWS: usize = 700;
+
+const EXACT: SearchParams = SearchParams {
+    ef_search: None,
+    nprobe: None,
+    exact: true,
+};
+
+fn lossless() -> impl Iterator<Item = (Metric, Kind)> {
+    METRICS.into_iter().flat_map(|metric| {
+        KINDS
+            .into_iter()
+            .filter(|kind| kind.is_lossless())
+            .map(move |kind| (metric, kind))
+    })
+}
+
+fn scale(metric: Metric) -> f64 {
+    if metric == Metric::Cosine {
+        1.0
+    } else {
+        DIMENSION as f64 * 4.0
+    }
+}
+
+/// About a third of the ids, some of which no index holds.
+fn third(seed: u64) -> IdSet {
+    let mut random = Random(seed);
+    ids(ROWS)
+        .into_iter()
+        .flat_map(|id| [id, id + 1])
+        .filter(|_| random.below(3) == 0)
+        .collect()
+}
+
+#[test]
+fn exact_search_is_brute_force_for_every_metric_kind_and_selection() {
+    let points = clustered(1, ROWS, DIMENSION, 12);
+    let queries = clustered(2, 45, DIMENSION, 12);
+    let set = third(3);
+    for (metric, kind) in lossless() {
+        let index = build(metric, kind, DIMENSION, &points);
+        for select in [Select::All, Select::Only(&set), Select::Except(&set)] {
+            // One at a time, and as a batch, which takes FAISS another way.
+            let batch = index.search(&queries, 10, &EXACT, select).unwrap();
+            for (query, from_batch) in queries.chunks(DIMENSION).zip(&batch) {
+                let context = format!("{metric} {kind} {select:.30?}");
+                let expected = brute_force(metric, &points, DIMENSION, query, 10, select);
+                let alone = index.search(query, 10, &EXACT, select).unwrap();
+                assert_same(&alone[0], &expected, scale(metric), &context);
+                assert_same(from_batch, &expected, scale(metric), &context);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_search_returns_k_whenever_k_are_allowed() {
+    let rows = 4000;
+    let points = clustered(4, rows, DIMENSION, 12);
+    let query = &points[..DIMENSION];
+    let all = ids(rows);
+    let few: IdSet = all.iter().copied().step_by(500).collect();
+    let most: IdSet = all
+        .iter()
+        .copied()
+        .filter(|id| !few.contains(*id))
+        .collect();
+    // So little effort that the graph and the lists alone would come back with less.
+    let lazy = SearchParams {
+        ef_search: Some(1),
+        nprobe: Some(1),
+        exact: false,
+    };
+    for metric in METRICS {
+        for kind in [
+            Kind::Flat,
+            Kind::Hnsw { m: 2, sq8: false },
+            Kind::Hnsw { m: 2, sq8: true },
+            Kind::Ivf { nlist: 64 },
+        ] {
+            let index = build(metric, kind, DIMENSION, &points);
+            for (select, k, expected) in [
+                (Select::Only(&few), 8, 8),
+                (Select::Only(&few), 100, 8),
+                (Select::Except(&most), 5, 5),
+                (Select::Except(&most), 100, 8),
+                (Select::All, 300, 300),
+                (Select::All, rows + 1, rows),
+            ] {
+                let hits = index.search(query, k, &lazy, select).unwrap().remove(0);
+                assert_eq!(hits.len(), expected, "{metric} {kind} k={k}");
+                assert!(hits.iter().all(|hit| select.allows(hit.id)));
+                assert!(hits.is_sorted_by(
+                    |one, two| metric.score(one.distance) >= metric.score(two.distance)
+                ));
+            }
+        }
+    }
+}
+
+#[test]
+fn selecting_few_gives_just_those_and_their_true_distances() {
+    let rows = 3000;
+    let points = clustered(5, rows, DIMENSION, 6);
+    let query = clustered(6, 1, DIMENSION, 6);
+    let few: IdSet = [13, 13 + 3 * 999, 10 + 3 * 2999, 4, 1_000_000]
+        .into_iter()
+        .collect();
+    for (metric, kind) in lossless() {
+        let index = build(metric, kind, DIMENSION, &points);
+        let expected = brute_force(metric, &points, DIMENSION, &query, 10, Select::Only(&few));
+        assert_eq!(expected.len(), 3);
+        let hits = index
+            .search(&query, 10, &SearchParams::default(), Select::Only(&few))
+            .unwrap();
+        assert_same(
+            &hits[0],
+            &expected,
+            scale(metric),
+            &format!("{metric} {kind}"),
+        );
+    }
+}
+
+#[test]
+fn scan_measures_the_ids_given_and_no_others() {
+    let points = clustered(7, ROWS, DIMENSION, 5);
+    let query = clustered(8, 1, DIMENSION, 5);
+    let mut asked: Vec<i64> = ids(ROWS).into_iter().step_by(3).collect();
+    let set: IdSet = asked.iter().copied().collect();
+    // Out of order, twice, and not inside.
+    asked.reverse();
+    asked.extend([-5, 11, 12, i64::MAX, i64::MIN, 10]);
+    for (metric, kind) in lossless() {
+        let index = build(metric, kind, DIMENSION, &points);
+        for k in [0, 1, 7, 10_000] {
+            let expected = brute_force(metric, &points, DIMENSION, &query, k, Select::Only(&set));
+            let hits = index.scan(&query, k, &asked).unwrap().unwrap();
+            assert_same(
+                &hits,
+                &expected,
+                scale(metric),
+                &format!("{metric} {kind} k={k}"),
+            );
+        }
+        assert_eq!(index.scan(&query, 3, &[]).unwrap().unwrap(), []);
+    }
+    let lossy = build(
+        Metric::L2,
+        Kind::Hnsw { m: 16, sq8: true },
+        DIMENSION,
+        &points,
+    );
+    assert!(lossy.scan(&query, 3, &asked).unwrap().is_none());
+}
+
+#[test]
+fn sq8_keeps_components_to_within_half_a_step() {
+    let points = clustered(9, ROWS, DIMENSION, 5);
+    let queries = clustered(10, 20, DIMENSION, 5);
+    let (low, high) = points.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| {
+        (low.min(x), high.max(x))
+    });
+    let index = build(
+        Metric::L2,
+        Kind::Hnsw { m: 16, sq8: true },
+        DIMENSION,
+        &points,
+    );
+    for (query, hits) in queries
+        .chunks(DIMENSION)
+        .zip(index.search(&queries, 10, &EXACT, Select::All).unwrap())
+    {
+        for hit in hits {
+            let row = usize::try_from((hit.id - 10) / 3).unwrap();
+            let truth = distance(Metric::L2, query, &points[row * DIMENSION..][..DIMENSION]).sqrt();
+            // Each component is off by at most a step of the widest range.
+            let most = f64::from((high - low) / 255.0) * (DIMENSION as f64).sqrt();
+            assert!(
+                (f64::from(hit.distance).sqrt() - truth).abs() <= most,
+                "{hit:?} is {truth}"
+            );
+        }
+    }
+}
+
+#[test]
+fn far_from_the_origin_batches_still_rank_by_true_distance() {
+    // Norms of 1e8 beside distances of 1: the product formula for L2 has no digit left.
+    let offset: Vec<f32> = clustered(11, 400, DIMENSION, 3)
+        .iter()
+        .map(|x| (x * 8.0).round() + 4096.0)
+        .collect();
+    let index = build(Metric::L2, Kind::Flat, DIMENSION, &offset);
+    let queries = &offset[..64 * DIMENSION];
+    for (query, hits) in queries
+        .chunks(DIMENSION)
+        .zip(index.search(queries, 5, &EXACT, Select::All).unwrap())
+    {
+        let expected = brute_force(Metric::L2, &offset, DIMENSION, query, 5, Select::All);
+        assert_same(&hits, &expected, 1.0, "offset");
+        assert_eq!(hits[0].distance, 0.0);
+    }
+}
+
+#[test]
+fn equal_vectors_all_come_back() {
+    for (metric, kind) in lossless() {
+        let points = [1.0, 2.0].repeat(500);
+        let index = build(metric, kind, 2, &points);
+        for k in [1, 10, 500] {
+            let hits = index
+                .search(&[1.0, 2.0], k, &SearchParams::default(), Select::All)
+                .unwrap()
+                .remove(0);
+            assert_eq!(hits.len(), k, "{metric} {kind}");
+            let batch = index
+                .search(
+                    &[1.0, 2.0].repeat(30),
+                    k,
+                    &SearchParams::default(),
+                    Select::All,
+                )
+                .unwrap();
+            assert!(batch.iter().all(|hits| hits.len() == k));
+        }
+    }
+}
+
+#[test]
+fn a_zero_vector_has_cosine_0_and_length_makes_no_difference() {
+    let mut index = Index::new(2, Metric::Cosine, Kind::Flat).unwrap();
+    index
+        .add(&[1, 2, 3, 4], &[0.0, 0.0, 3e38, 0.0, 0.0, 1e-45, -5.0, 0.0])
+        .unwrap();
+    let hits = index
+        .search(&[1e-40, 0.0], 4, &SearchParams::default(), Select::All)
+        .unwrap()
+        .remove(0);
+    let found: Vec<(i64, f32)> = hits.iter().map(|hit| (hit.id, hit.distance)).collect();
+    assert_eq!(found, [(2, 1.0), (1, 0.0), (3, 0.0), (4, -1.0)]);
+    let none = index
+        .search(&[0.0, 0.0], 4, &SearchParams::default(), Select::All)
+        .unwrap()
+        .remove(0);
+    assert!(none.len() == 4 && none.iter().all(|hit| hit.distance == 0.0));
+}
+
+#[test]
+fn one_thread_or_many_give_the_same_answers() {
+    let points = clustered(12, 6000, DIMENSION, 20);
+    let queries = clustered(13, 301, DIMENSION, 20);
+    for kind in KINDS {
+        let index = build(Metric::Cosine, kind, DIMENSION, &points);
+        let params = SearchParams {
+            ef_search: Some(20),
+            nprobe: Some(2),
+            exact: false,
+        };
+        let search = || index.search(&queries, 7, &params, Select::All).unwrap();
+        let one = with_threads(1, search);
+        let three = with_threads(3, search);
+        for (query, (one, three)) in queries.chunks(DIMENSION).zip(one.iter().zip(&three)) {
+            let alone = index.search(query, 7, &params, Select::All).unwrap();
+            for other in [three, &alone[0]] {
+                assert_eq!(
+                    one.iter().map(|hit| hit.id).collect::<Vec<_>>(),
+                    other.iter().map(|hit| hit.id).collect::<Vec<_>>(),
+                    "{kind}"
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn searches_from_several_threads_do_not_disturb_each_other() {
+    let points = clustered(14, 5000, DIMENSION, 20);
+    for kind in KINDS {
+        let index = build(Metric::L2, kind, DIMENSION, &points);
+        let wide = SearchParams {
+            ef_search: Some(100),
+            nprobe: Some(8),
+            exact: false,
+        };
+        let narrow = SearchParams {
+            ef_search: Some(10),
+            nprobe: Some(1),
+            exact: false,
+        };
+        let set: IdSet = ids(5000).into_iter().step_by(2).collect();
+        let asks = [
+            (wide, Select::All),
+            (narrow, Select::Except(&set)),
+            (narrow, Select::All),
+            (wide, Select::Only(&set)),
+        ];
+        let search = |(params, select): (SearchParams, Select<'_>)| {
+            points
+                .chunks(DIMENSION)
+                .take(60)
+                .map(|query| index.search(query, 5, &params, select).unwrap())
+                .collect::<Vec<_>>()
+        };
+        let alone: Vec<_> = asks.iter().map(|ask| search(*ask)).collect();
+        std::thread::scope(|scope| {
+            let running: Vec<_> = asks
+                .iter()
+                .map(|ask| scope.spawn(|| search(*ask)))
+                .collect();
+            for (thread, expected) in running.into_iter().zip(&alone) {
+                assert_eq!(&thread.join().unwrap(), expected, "{kind}");
+            }
+        });
+    }
+}
+
+#[test]
+fn a_copy_grows_on_its_own() {
+    let points = clustered(15, ROWS, DIMENSION, 5);
+    let more = clustered(16, 50, DIMENSION, 5);
+    for (metric, kind) in lossless() {
+        let original = build(metric, kind, DIMENSION, &points);
+        let before = original.search(&more, 5, &EXACT, Select::All).unwrap();
+        let mut copy = original.try_clone().unwrap();
+        let last = original.last_id().unwrap();
+        copy.add(&(last + 1..=last + 50).collect::<Vec<_>>(), &more)
+            .unwrap();
+        assert_eq!((original.len(), copy.len()), (ROWS, ROWS + 50));
+        assert_eq!(
+            original.search(&more, 5, &EXACT, Select::All).unwrap(),
+            before
+        );
+        drop(original);
+        for (query, id) in more.chunks(DIMENSION).zip(last + 1..) {
+            let hits = copy
+                .search(query, 1, &EXACT, Select::Only(&IdSet::from_sorted(&[id])))
+                .unwrap();
+            assert_eq!(hits[0][0].id, id, "{metric} {kind}");
+            let truth = distance(metric, query, query);
+            assert!((f64::from(hits[0][0].distance) - truth).abs() <= 1e-5 * truth.max(1.0));
+        }
+    }
+}
+
+#[test]
+fn added_in_parts_or_at_once_finds_the_same() {
+    let points = clustered(17, 2000, DIMENSION, 10);
+    let all = ids(2000);
+    for (metric, kind) in lossless() {
+        let mut parts = Index::new(DIMENSION, metric, kind).unwrap();
+        parts.train(&points).unwrap();
+        for (ids, points) in all.chunks(333).zip(points.chunks(333 * DIMENSION)) {
+            parts.add(ids, points).unwrap();
+        }
+        let whole = build(metric, kind, DIMENSION, &points);
+        let queries = &points[..40 * DIMENSION];
+        let found = |index: &Index| index.search(queries, 5, &EXACT, Select::All).unwrap();
+        assert_eq!(found(&parts), found(&whole), "{metric} {kind}");
+        assert_eq!(parts.ids(), whole.ids());
+    }
+}

@@ -1,0 +1,105 @@
+//! What a vector must be before FAISS sees it: the right dimension, finite, short enough that no distance overflows;
+//! for cosine, of length 1. FAISS walks off its tables over NaN, so nothing goes around this.
+
+use std::borrow::Cow;
+
+use crate::{Error, Metric, Result};
+
+/// The largest dimension of an index.
+pub const MAX_DIMENSION: usize = 65_536;
+
+/// The largest length of a vector under L2 and inner product: four times its square is still a number.
+pub const MAX_NORM: f32 = 1e18;
+
+pub(crate) fn check_dimension(dimension: usize) -> Result<()> {
+    if (1..=MAX_DIMENSION).contains(&dimension) {
+        return Ok(());
+    }
+    Err(Error::DimensionRange {
+        given: dimension,
+        maximum: MAX_DIMENSION,
+    })
+}
+
+/// The number of vectors in a row-major slice.
+pub(crate) fn count(vectors: &[f32], dimension: usize) -> Result<usize> {
+    if vectors.len().is_multiple_of(dimension) {
+        return Ok(vectors.len() / dimension);
+    }
+    if vectors.len() < dimension {
+        return Err(Error::DimensionMismatch {
+            expected: dimension,
+            actual: vectors.len(),
+        });
+    }
+    Err(Error::RaggedVectors {
+        length: vectors.len(),
+        dimension,
+    })
+}
+
+/// The vectors as FAISS is to have them: checked, and for cosine copied and scaled to length 1.
+pub(crate) fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Result<Cow<'_, [f32]>> {
+    count(vectors, dimension)?;
+    if metric == Metric::Cosine {
+        return normalized(vectors, dimension).map(Cow::Owned);
+    }
+    for (row, vector) in vectors.chunks_exact(dimension).enumerate() {
+        let square = square(vector);
+        if square.is_nan() || square > MAX_NORM * MAX_NORM {
+            check_finite(row, vector)?;
+            return Err(Error::NormTooLarge {
+                row,
+                maximum: MAX_NORM,
+            });
+        }
+    }
+    Ok(Cow::Borrowed(vectors))
+}
+
+/// Copies scaled to length 1; a zero vector stays zero.
+pub(crate) fn normalized(vectors: &[f32], dimension: usize) -> Result<Vec<f32>> {
+    let mut copies = vectors.to_vec();
+    for (row, vector) in copies.chunks_exact_mut(dimension).enumerate() {
+        check_finite(row, vector)?;
+        normalize(vector);
+    }
+    Ok(copies)
+}
+
+/// In double precision, where no finite vector of single precision overflows and none but zero vanishes.
+fn normalize(vector: &mut [f32]) {
+    let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+    if square == 0.0 {
+        return;
+    }
+    let scale = square.sqrt().recip();
+    for x in vector {
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "rounding to the precision that vectors have"
+        )]
+        let scaled = (f64::from(*x) * scale) as f32;
+        *x = scaled;
+    }
+}
+
+fn check_finite(row: usize, vector: &[f32]) -> Result<()> {
+    match vector.iter().position(|x| !x.is_finite()) {
+        Some(component) => Err(Error::NotFinite { row, component }),
+        None => Ok(()),
+    }
+}
+
+/// Eight sums side by side, which the compiler makes vector instructions of.
+fn square(vector: &[f32]) -> f32 {
+    let mut sums = [0.0_f32; 8];
+    let chunks = vector.chunks_exact(8);
+    let rest: f32 = chunks.remainder().iter().map(|x| x * x).sum();
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += x * x;
+        }
+    }
+    sums.iter().sum::<f32>() + rest
+}
