@@ -3,7 +3,8 @@
 //! The default model's weights are rounded to 8 bits, which costs up to 0.004 of cosine; a wrong pooling, prefix,
 //! truncation or tokenization costs far more.
 
-use crate::home::{cosine, open};
+use crate::cosine;
+use crate::home::open;
 use serde::Deserialize;
 use vinedb_embedder::{Embed, Embeddings, Options, Purpose};
 

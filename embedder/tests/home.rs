@@ -32,13 +32,3 @@ pub(crate) fn open(options: &Options) -> OnnxEmbedder {
         panic!("{error} (these tests need the real model; VINEDB_HOME names another folder)")
     })
 }
-
-pub(crate) fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| {
-        a.iter()
-            .zip(b)
-            .map(|(a, b)| f64::from(*a) * f64::from(*b))
-            .sum::<f64>()
-    };
-    dot(a, b) / (dot(a, a) * dot(b, b)).sqrt()
-}
