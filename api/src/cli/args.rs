@@ -1,0 +1,243 @@
+//! The arguments of every command.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use vinedb::{Filter, IndexSpec, Key, Metric};
+
+/// An embedded vector similarity search database: text in, whole records out.
+#[derive(Debug, Parser)]
+#[command(name = "vinedb", version, max_term_width = 100)]
+pub(crate) struct Cli {
+    /// Print one JSON value on standard output, and nothing else there
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// The cache folder with ONNX Runtime and the models [default: $XDG_CACHE_HOME/vinedb or ~/.cache/vinedb]
+    #[arg(
+        long,
+        global = true,
+        env = "VINEDB_HOME",
+        value_name = "FOLDER",
+        hide_env_values = true
+    )]
+    pub(crate) home: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make a collection (and the database, if the folder is new)
+    Create(Create),
+    /// Read documents from files: CSV, JSON, JSON Lines, .npy, .fvecs; gzipped or not
+    Import(Import),
+    /// Find the documents nearest to a text, a vector or another document
+    Search(Search),
+    /// Print documents by key
+    Get(Get),
+    /// Delete documents by key or by filter
+    Delete(Delete),
+    /// Count documents
+    Count(Count),
+    /// Show the state of a collection, or of all of them
+    Stats(Stats),
+    /// Part a collection into clusters by k-means
+    Cluster(Cluster),
+    /// Fold recent documents into the index and free what deleted ones took
+    Compact(Named),
+    /// Drop a collection with all its documents
+    Drop(Named),
+    /// Write a collection into one file, while it is being served
+    Snapshot(File),
+    /// Make a collection from a snapshot
+    Restore(File),
+    /// Make vectors: JSON Lines with "text" in, JSON Lines with "embedding" out
+    Embed(Embed),
+    /// List the models in the cache folder
+    Models,
+    /// Serve a database over HTTP
+    Serve(Serve),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Named {
+    /// The database folder
+    pub(crate) dir: PathBuf,
+    /// The collection
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Create {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The index: auto, or a FAISS factory string such as Flat, HNSW32, "HNSW32,SQ8", "IVF256,Flat"
+    #[arg(long, default_value = "auto")]
+    pub(crate) index: IndexSpec,
+    /// How vectors are compared: cosine, l2 or inner_product
+    #[arg(long, default_value = "cosine")]
+    pub(crate) metric: Metric,
+    /// The model that embeds text [default: all-MiniLM-L6-v2]
+    #[arg(long, conflicts_with = "dimension")]
+    pub(crate) model: Option<String>,
+    /// The documents bring vectors of this many components, and there is no model
+    #[arg(long, value_name = "N")]
+    pub(crate) dimension: Option<usize>,
+    /// Makes a document's text from its fields, such as 'Name: {{ name }}' (Jinja syntax)
+    #[arg(long, conflicts_with = "dimension")]
+    pub(crate) template: Option<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    Csv,
+    Tsv,
+    Json,
+    Jsonl,
+    Npy,
+    Fvecs,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Import {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The files to read
+    #[arg(required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Their format [default: by the file name's ending]
+    #[arg(long)]
+    pub(crate) format: Option<Format>,
+    /// The field that is the key [default: key, else id, else FILE:ROW]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) key: Option<String>,
+    /// The field that is the text [default: text]
+    #[arg(long, value_name = "FIELD", conflicts_with = "template")]
+    pub(crate) text: Option<String>,
+    /// Makes the text from the fields [default: the collection's template]
+    #[arg(long)]
+    pub(crate) template: Option<String>,
+    /// The field that is the vector [default: vector]
+    #[arg(long, value_name = "FIELD")]
+    pub(crate) vector: Option<String>,
+    /// Stop after this many rows of each file
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<usize>,
+    /// Write every row that cannot be used into this file, as JSON Lines with file, line and reason
+    #[arg(long, value_name = "FILE")]
+    pub(crate) rejects: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Search {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The text to search for
+    #[arg(required_unless_present_any = ["vector_file", "like"], conflicts_with_all = ["vector_file", "like"])]
+    pub(crate) text: Option<String>,
+    /// Search by each vector in this file (.npy, .fvecs or JSON)
+    #[arg(long, value_name = "FILE", conflicts_with = "like")]
+    pub(crate) vector_file: Option<PathBuf>,
+    /// Search for what is near the document with this key
+    #[arg(long, value_name = "KEY")]
+    pub(crate) like: Option<Key>,
+    /// How many matches
+    #[arg(short = 'k', long = "top-k", default_value_t = 10, value_name = "N")]
+    pub(crate) top_k: usize,
+    /// Only documents that pass, such as '{"country": "Italy", "price": {"lt": 30}}'
+    #[arg(long, value_name = "JSON", value_parser = filter)]
+    pub(crate) filter: Option<Filter>,
+    /// A search parameter: ef_search=N, nprobe=N or exact=true
+    #[arg(long = "param", value_name = "NAME=VALUE")]
+    pub(crate) params: Vec<String>,
+    /// Print the documents' vectors too (with --json)
+    #[arg(long)]
+    pub(crate) with_vectors: bool,
+    /// Print on standard error where the time went
+    #[arg(long)]
+    pub(crate) timing: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Get {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The documents' keys
+    #[arg(required = true)]
+    pub(crate) keys: Vec<Key>,
+    /// Print their vectors too
+    #[arg(long)]
+    pub(crate) with_vectors: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Delete {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The documents' keys
+    #[arg(required_unless_present = "filter", conflicts_with = "filter")]
+    pub(crate) keys: Vec<Key>,
+    /// Delete the documents that pass
+    #[arg(long, value_name = "JSON", value_parser = filter)]
+    pub(crate) filter: Option<Filter>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Count {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// Count only documents that pass
+    #[arg(long, value_name = "JSON", value_parser = filter)]
+    pub(crate) filter: Option<Filter>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Stats {
+    /// The database folder
+    pub(crate) dir: PathBuf,
+    /// The collection [default: all of them]
+    pub(crate) name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Cluster {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// How many clusters
+    #[arg(short = 'k', long = "clusters", value_name = "N")]
+    pub(crate) k: usize,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct File {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The snapshot file
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Embed {
+    /// The model
+    #[arg(long, default_value = vinedb::DEFAULT_MODEL)]
+    pub(crate) model: String,
+    /// Embed as queries, not as documents (for models that tell them apart)
+    #[arg(long)]
+    pub(crate) query: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The database folder
+    pub(crate) dir: PathBuf,
+    /// The address to listen on
+    #[arg(long, default_value = "127.0.0.1:8080")]
+    pub(crate) addr: SocketAddr,
+    /// Refuse writes; runs beside a process that writes
+    #[arg(long)]
+    pub(crate) read_only: bool,
+}
+
+fn filter(json: &str) -> Result<Filter, String> {
+    serde_json::from_str(json).map_err(|error| error.to_string())
+}

@@ -1,0 +1,284 @@
+//! The commands that are little more than a call of the facade.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Result;
+use serde::Serialize;
+use vinedb::{
+    Clusters, Collection, CollectionConfig, Database, Document, Manifest, ModelInfo, Options, Stats,
+};
+
+use super::{
+    Outcome, args,
+    output::{self, Output, excerpt, fields, thousands},
+};
+
+fn read(home: PathBuf, dir: &Path) -> Result<Database> {
+    Ok(Options::default().home(home).read_only(true).open(dir)?)
+}
+
+fn write(home: PathBuf, dir: &Path) -> Result<Database> {
+    Ok(Options::default().home(home).create(false).open(dir)?)
+}
+
+pub(crate) fn create(args: args::Create, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let mut config = match args.dimension {
+        Some(dimension) => CollectionConfig::given(dimension),
+        None => CollectionConfig::embedded(),
+    };
+    if let Some(model) = args.model {
+        config = config.model(model);
+    }
+    if let Some(template) = args.template {
+        config = config.template(template);
+    }
+    let db = Options::default().home(home).open(&args.at.dir)?;
+    let collection =
+        db.create_collection(&args.at.name, config.metric(args.metric).index(args.index))?;
+    output.result(&collection.stats()?, |stats| {
+        format!("created {}: {}", stats.name, made_of(stats))
+    })?;
+    Ok(Outcome::Done)
+}
+
+/// Where a collection's vectors come from, in words.
+fn made_of(stats: &Stats) -> String {
+    let source = stats.model.as_ref().map_or_else(
+        || "vectors that are given".to_owned(),
+        |model| format!("text embedded by {}", model.name),
+    );
+    format!(
+        "{source}, {} dimensions, metric {}, index {}",
+        stats.dimension, stats.config.metric, stats.config.index
+    )
+}
+
+#[derive(Serialize)]
+struct Documents {
+    documents: Vec<Document>,
+}
+
+pub(crate) fn get(args: args::Get, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let collection = read(home, &args.at.dir)?.collection(&args.at.name)?;
+    let documents = collection.get_with(&args.keys, args.with_vectors)?;
+    for key in args
+        .keys
+        .iter()
+        .filter(|key| !documents.iter().any(|document| document.key == **key))
+    {
+        output.note(format!("there is no document with key {key}"));
+    }
+    let found = !documents.is_empty();
+    if found || output.is_json() {
+        let text = |found: &Documents| {
+            found
+                .documents
+                .iter()
+                .map(output::document)
+                .collect::<Vec<_>>()
+                .join("\n")
+        };
+        output.result(&Documents { documents }, text)?;
+    }
+    Ok(if found {
+        Outcome::Done
+    } else {
+        Outcome::Nothing
+    })
+}
+
+#[derive(Serialize)]
+struct Deleted {
+    deleted: usize,
+}
+
+pub(crate) fn delete(args: args::Delete, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let collection = write(home, &args.at.dir)?.collection(&args.at.name)?;
+    let deleted = match &args.filter {
+        Some(filter) => collection.delete_matching(filter)?,
+        None => collection.delete(&args.keys)?,
+    };
+    output.result(&Deleted { deleted }, |done| {
+        format!("{} deleted", thousands(done.deleted as u64))
+    })?;
+    Ok(if deleted > 0 {
+        Outcome::Done
+    } else {
+        Outcome::Nothing
+    })
+}
+
+#[derive(Serialize)]
+struct Count {
+    count: u64,
+}
+
+pub(crate) fn count(args: args::Count, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let count = read(home, &args.at.dir)?
+        .collection(&args.at.name)?
+        .count(args.filter.as_ref())?;
+    output.result(&Count { count }, |count| count.count.to_string())?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn stats(args: args::Stats, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let db = read(home, &args.dir)?;
+    if let Some(name) = &args.name {
+        output.result(&db.collection(name)?.stats()?, stats_text)?;
+        return Ok(Outcome::Done);
+    }
+    let names = db.collections()?;
+    let stats = names
+        .iter()
+        .map(|name| db.collection(name)?.stats())
+        .collect::<vinedb::Result<Vec<Stats>>>()?;
+    let text = |all: &Vec<Stats>| match all.as_slice() {
+        [] => "no collections".to_owned(),
+        all => all.iter().map(stats_text).collect::<Vec<_>>().join("\n"),
+    };
+    output.result(&stats, text)?;
+    Ok(Outcome::Done)
+}
+
+fn stats_text(stats: &Stats) -> String {
+    let index = stats.index.as_deref().unwrap_or("none");
+    let lines = [
+        format!("{}: {} documents", stats.name, thousands(stats.documents)),
+        format!("  {}", made_of(stats)),
+        format!(
+            "  sealed index {index}, generation {}: {} vectors; {} fresh, {} deleted",
+            stats.generation,
+            thousands(stats.sealed as u64),
+            thousands(stats.fresh as u64),
+            thousands(stats.deleted as u64)
+        ),
+        format!(
+            "  {} in memory, {} on disk",
+            bytes(stats.memory_bytes as u64),
+            bytes(stats.disk_bytes)
+        ),
+    ];
+    lines.join("\n")
+}
+
+fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
+pub(crate) fn cluster(args: args::Cluster, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let collection = read(home, &args.at.dir)?.collection(&args.at.name)?;
+    output.result(&collection.cluster(args.k)?, clusters_text)?;
+    Ok(Outcome::Done)
+}
+
+fn clusters_text(found: &Clusters) -> String {
+    let mut lines = Vec::new();
+    for (number, cluster) in found.clusters.iter().enumerate() {
+        let share = 100.0 * cluster.size as f64 / found.documents.max(1) as f64;
+        lines.push(format!(
+            "cluster {}: {} documents ({share:.1} %)",
+            number + 1,
+            thousands(cluster.size as u64)
+        ));
+        for member in &cluster.nearest {
+            let text = member
+                .document
+                .text
+                .as_deref()
+                .map(excerpt)
+                .unwrap_or_default();
+            let described = if text.is_empty() {
+                fields(&member.document.metadata)
+            } else {
+                text
+            };
+            lines.push(format!(
+                "    {:.4}  {}  {described}",
+                member.distance, member.key
+            ));
+        }
+    }
+    lines.join("\n")
+}
+
+pub(crate) fn compact(args: args::Named, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let collection: Collection = write(home, &args.dir)?.collection(&args.name)?;
+    collection.compact()?;
+    output.result(&collection.stats()?, stats_text)?;
+    Ok(Outcome::Done)
+}
+
+#[derive(Serialize)]
+struct Dropped {
+    dropped: String,
+}
+
+pub(crate) fn drop_collection(
+    args: args::Named,
+    home: PathBuf,
+    output: &Output,
+) -> Result<Outcome> {
+    write(home, &args.dir)?.drop_collection(&args.name)?;
+    output.result(&Dropped { dropped: args.name }, |done| {
+        format!("dropped {}", done.dropped)
+    })?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn snapshot(args: args::File, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let manifest = read(home, &args.at.dir)?
+        .collection(&args.at.name)?
+        .snapshot(&args.file)?;
+    let text = |manifest: &Manifest| {
+        format!(
+            "{} documents of {} are in {}",
+            thousands(manifest.documents),
+            manifest.collection,
+            args.file.display()
+        )
+    };
+    output.result(&manifest, text)?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn restore(args: args::File, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let db = Options::default().home(home).open(&args.at.dir)?;
+    let collection = db.restore(&args.at.name, &args.file)?;
+    output.result(&collection.stats()?, |stats| {
+        format!(
+            "restored {}: {} documents",
+            stats.name,
+            thousands(stats.documents)
+        )
+    })?;
+    Ok(Outcome::Done)
+}
+
+pub(crate) fn models(home: &Path, output: &Output) -> Result<Outcome> {
+    let models = vinedb::list_models(home)?;
+    output.result(&models, |models| models_text(models, home))?;
+    Ok(Outcome::Done)
+}
+
+fn models_text(models: &[ModelInfo], home: &Path) -> String {
+    if models.is_empty() {
+        return format!(
+            "no models in {}; `make setup` fetches the default one",
+            home.display()
+        );
+    }
+    let line = |model: &ModelInfo| {
+        let identity = &model.identity;
+        let default = if model.default { ", default" } else { "" };
+        format!(
+            "{}: {} dimensions, {} tokens, {}{default}\n    {}\n    sha256 {}",
+            identity.name,
+            identity.dimension,
+            identity.max_length,
+            bytes(model.bytes),
+            model.path.display(),
+            identity.hash
+        )
+    };
+    models.iter().map(line).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,88 @@
+//! The command line: arguments, and one module per command that is more than a call of the facade.
+
+mod args;
+mod commands;
+mod embed;
+mod import;
+mod interrupt;
+mod output;
+mod progress;
+mod rows;
+mod search;
+mod serve;
+mod vectors;
+
+use std::{io, process::ExitCode};
+
+use tracing_subscriber::EnvFilter;
+
+pub(crate) use args::Cli;
+use args::Command;
+use output::Output;
+
+/// What a command that was interrupted exits with.
+const INTERRUPTED: u8 = 130;
+
+/// How a command ended, short of failing.
+enum Outcome {
+    Done,
+    /// It ran, and what was asked for is not there.
+    Nothing,
+    Interrupted,
+}
+
+/// Runs a command and turns its end into an exit code.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    start_log();
+    let output = Output::new(cli.json);
+    match execute(cli, &output) {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Nothing) => ExitCode::FAILURE,
+        Ok(Outcome::Interrupted) => ExitCode::from(INTERRUPTED),
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            output.error(&error);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn execute(cli: Cli, output: &Output) -> anyhow::Result<Outcome> {
+    let home = cli.home.unwrap_or_else(vinedb::default_home);
+    match cli.command {
+        Command::Serve(args) => serve::run(args, home),
+        Command::Create(args) => commands::create(args, home, output),
+        Command::Import(args) => import::run(args, home, output),
+        Command::Search(args) => search::run(args, home, output),
+        Command::Get(args) => commands::get(args, home, output),
+        Command::Delete(args) => commands::delete(args, home, output),
+        Command::Count(args) => commands::count(args, home, output),
+        Command::Stats(args) => commands::stats(args, home, output),
+        Command::Cluster(args) => commands::cluster(args, home, output),
+        Command::Compact(args) => commands::compact(args, home, output),
+        Command::Drop(args) => commands::drop_collection(args, home, output),
+        Command::Snapshot(args) => commands::snapshot(args, home, output),
+        Command::Restore(args) => commands::restore(args, home, output),
+        Command::Embed(args) => embed::run(args, home),
+        Command::Models => commands::models(&home, output),
+    }
+}
+
+fn start_log() {
+    let filter = EnvFilter::try_from_env("VINEDB_LOG")
+        .unwrap_or_else(|_| EnvFilter::new("warn,vinedb::cli=info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_target(false)
+        .with_writer(io::stderr)
+        .init();
+}
+
+/// The reader of our output went away, as `head` does; that is no failure of ours.
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    })
+}

@@ -1,0 +1,337 @@
+//! Rows out of files, one at a time: CSV, JSON, JSON Lines, npy, fvecs; gzipped or not.
+//!
+//! A row that cannot be read is a row with a reason; a file that cannot be read ends the import.
+
+use std::{
+    fs::File,
+    io::{self, BufRead, BufReader, Read},
+    path::{Path, PathBuf},
+};
+
+use anyhow::{Context, Result, bail};
+use flate2::bufread::MultiGzDecoder;
+use serde_json::{Number, Value};
+use vinedb::Metadata;
+
+use super::{args::Format, progress::Progress, vectors};
+
+const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
+const BUFFER: usize = 1 << 18;
+/// A line longer than this is not read into memory.
+const MAX_LINE: u64 = 64 << 20;
+
+/// What a row holds.
+pub(crate) enum Item {
+    Fields(Metadata),
+    Vector(Vec<f32>),
+}
+
+/// A row, or why it cannot be used.
+pub(crate) struct Row {
+    /// The line where it begins, from 1; of vector files and JSON arrays, the row's number from 1.
+    pub(crate) line: u64,
+    pub(crate) item: Result<Item, String>,
+}
+
+type Iter = Box<dyn Iterator<Item = io::Result<Row>> + Send>;
+
+/// An open file.
+pub(crate) struct Source {
+    pub(crate) path: PathBuf,
+    /// The columns, where the format has them.
+    pub(crate) columns: Option<Vec<String>>,
+    pub(crate) rows: Iter,
+}
+
+/// Opens a file; its format is told by its name unless it is given.
+pub(crate) fn open(path: &Path, format: Option<Format>, progress: &Progress) -> Result<Source> {
+    let format = format.map_or_else(|| format_of(path), Ok)?;
+    let file = File::open(path).with_context(|| path.display().to_string())?;
+    let reader =
+        unzip(Box::new(progress.count(file))).with_context(|| path.display().to_string())?;
+    let mut columns = None;
+    let rows: Iter = match format {
+        Format::Csv | Format::Tsv => {
+            let (names, rows) =
+                csv_rows(reader, format).with_context(|| path.display().to_string())?;
+            columns = Some(names);
+            Box::new(rows)
+        }
+        Format::Jsonl => Box::new(Lines { reader, line: 0 }),
+        Format::Json => Box::new(json_rows(reader).with_context(|| path.display().to_string())?),
+        Format::Npy => {
+            vector_rows(vectors::npy(reader).with_context(|| path.display().to_string())?)
+        }
+        Format::Fvecs => vector_rows(vectors::fvecs(reader)),
+    };
+    Ok(Source {
+        path: path.to_owned(),
+        columns,
+        rows,
+    })
+}
+
+/// Reads through gzip if that is what the file is, whatever its name.
+pub(crate) fn unzip(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn BufRead + Send>> {
+    let mut reader = BufReader::with_capacity(BUFFER, reader);
+    if reader.fill_buf()?.starts_with(&GZIP_MAGIC) {
+        return Ok(Box::new(BufReader::with_capacity(
+            BUFFER,
+            MultiGzDecoder::new(reader),
+        )));
+    }
+    Ok(Box::new(reader))
+}
+
+/// The format that a file's name tells.
+pub(crate) fn format_of(path: &Path) -> Result<Format> {
+    let name = path
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .to_lowercase();
+    let plain = name.strip_suffix(".gz").unwrap_or(&name);
+    Ok(match plain.rsplit_once('.').map(|(_, ending)| ending) {
+        Some("csv") => Format::Csv,
+        Some("tsv") => Format::Tsv,
+        Some("json") => Format::Json,
+        Some("jsonl" | "ndjson") => Format::Jsonl,
+        Some("npy") => Format::Npy,
+        Some("fvecs") => Format::Fvecs,
+        _ => bail!(
+            "{}: its name does not tell its format; give --format csv, tsv, json, jsonl, npy or fvecs",
+            path.display()
+        ),
+    })
+}
+
+type Reader = Box<dyn BufRead + Send>;
+
+fn csv_rows(
+    reader: Reader,
+    format: Format,
+) -> Result<(Vec<String>, impl Iterator<Item = io::Result<Row>> + Send)> {
+    let delimiter = if format == Format::Tsv { b'\t' } else { b',' };
+    let mut reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter)
+        .flexible(true)
+        .from_reader(reader);
+    let columns = column_names(reader.headers()?);
+    if columns.is_empty() {
+        bail!("it is empty: a first line with the names of the columns was expected");
+    }
+    let names = columns.clone();
+    let mut previous = 1;
+    let rows = reader
+        .into_records()
+        .map(move |record| csv_row(&names, record, &mut previous));
+    Ok((columns, rows))
+}
+
+/// A column without a name is called by its number.
+fn column_names(header: &csv::StringRecord) -> Vec<String> {
+    let name = |(position, name): (usize, &str)| match name.trim() {
+        "" => format!("column_{}", position + 1),
+        name => name.to_owned(),
+    };
+    header.iter().enumerate().map(name).collect()
+}
+
+fn csv_row(
+    columns: &[String],
+    record: csv::Result<csv::StringRecord>,
+    previous: &mut u64,
+) -> io::Result<Row> {
+    let record = match record {
+        Ok(record) => record,
+        Err(error) => return unreadable_csv_row(error, *previous),
+    };
+    let line = record.position().map_or(*previous + 1, csv::Position::line);
+    *previous = line;
+    if record.len() != columns.len() {
+        let reason = format!(
+            "{} fields where the header names {}",
+            record.len(),
+            columns.len()
+        );
+        return Ok(Row {
+            line,
+            item: Err(reason),
+        });
+    }
+    let fields = columns
+        .iter()
+        .zip(&record)
+        .filter(|(_, cell)| !cell.is_empty());
+    let fields = fields
+        .map(|(name, cell)| (name.clone(), csv_value(cell)))
+        .collect();
+    Ok(Row {
+        line,
+        item: Ok(Item::Fields(fields)),
+    })
+}
+
+fn unreadable_csv_row(error: csv::Error, previous: u64) -> io::Result<Row> {
+    let line = error.position().map_or(previous + 1, csv::Position::line);
+    match error.into_kind() {
+        csv::ErrorKind::Io(error) => Err(error),
+        csv::ErrorKind::Utf8 { err, .. } => Ok(Row {
+            line,
+            item: Err(format!("field {} is not UTF-8", err.field() + 1)),
+        }),
+        _ => Ok(Row {
+            line,
+            item: Err("it cannot be read as CSV".to_owned()),
+        }),
+    }
+}
+
+/// Numbers as JSON writes them, `true` and `false` become that; anything else is text.
+fn csv_value(cell: &str) -> Value {
+    match cell {
+        "true" => Value::Bool(true),
+        "false" => Value::Bool(false),
+        _ => cell
+            .parse::<Number>()
+            .map_or_else(|_| Value::String(cell.to_owned()), Value::Number),
+    }
+}
+
+/// JSON Lines.
+struct Lines {
+    reader: Reader,
+    line: u64,
+}
+
+impl Iterator for Lines {
+    type Item = io::Result<Row>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            let mut bytes = Vec::new();
+            match (&mut self.reader)
+                .take(MAX_LINE)
+                .read_until(b'\n', &mut bytes)
+            {
+                Ok(0) => return None,
+                Ok(_) => self.line += 1,
+                Err(error) => return Some(Err(error)),
+            }
+            if bytes.len() as u64 == MAX_LINE && !bytes.ends_with(b"\n") {
+                let reason = format!("longer than {MAX_LINE} bytes");
+                let skipped = self.reader.skip_until(b'\n').map(|_| Row {
+                    line: self.line,
+                    item: Err(reason),
+                });
+                return Some(skipped);
+            }
+            if !bytes.iter().all(u8::is_ascii_whitespace) {
+                return Some(Ok(Row {
+                    line: self.line,
+                    item: object(&bytes),
+                }));
+            }
+        }
+    }
+}
+
+fn object(bytes: &[u8]) -> Result<Item, String> {
+    match serde_json::from_slice(bytes) {
+        Ok(Value::Object(fields)) => Ok(Item::Fields(fields)),
+        Ok(_) => Err("a JSON object was expected".to_owned()),
+        Err(error) => Err(format!("not JSON: {error}")),
+    }
+}
+
+/// A JSON array of objects, or of vectors.
+fn json_rows(reader: Reader) -> Result<impl Iterator<Item = io::Result<Row>> + Send> {
+    let values: Vec<Value> = serde_json::from_reader(reader)
+        .context("a JSON array was expected (use jsonl for an object a line)")?;
+    Ok(values.into_iter().enumerate().map(|(position, value)| {
+        Ok(Row {
+            line: position as u64 + 1,
+            item: json_item(value),
+        })
+    }))
+}
+
+fn json_item(value: Value) -> Result<Item, String> {
+    match value {
+        Value::Object(fields) => Ok(Item::Fields(fields)),
+        Value::Array(_) => vectors::from_json(&value).map(Item::Vector),
+        _ => Err("a JSON object or an array of numbers was expected".to_owned()),
+    }
+}
+
+fn vector_rows(vectors: impl Iterator<Item = io::Result<Vec<f32>>> + Send + 'static) -> Iter {
+    let row = |(position, vector): (usize, io::Result<Vec<f32>>)| {
+        vector.map(|vector| Row {
+            line: position as u64 + 1,
+            item: Ok(Item::Vector(vector)),
+        })
+    };
+    Box::new(vectors.enumerate().map(row))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn csv(text: &'static str) -> (Vec<String>, Vec<Row>) {
+        let (columns, rows) = csv_rows(Box::new(text.as_bytes()), Format::Csv).unwrap();
+        (columns, rows.map(Result::unwrap).collect())
+    }
+
+    fn fields(row: &Row) -> Value {
+        match &row.item {
+            Ok(Item::Fields(fields)) => Value::Object(fields.clone()),
+            Ok(Item::Vector(vector)) => serde_json::json!(vector),
+            Err(reason) => Value::String(reason.clone()),
+        }
+    }
+
+    #[test]
+    fn csv_has_quoted_newlines_types_and_line_numbers() {
+        let (columns, rows) = csv(",name,price\n0,\"two\nlines\",15\n1,only\n2,\"007\",1.50\n");
+        assert_eq!(columns, ["column_1", "name", "price"]);
+        let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [2, 4, 5]);
+        assert_eq!(
+            fields(&rows[0]),
+            serde_json::json!({"column_1": 0, "name": "two\nlines", "price": 15})
+        );
+        assert_eq!(fields(&rows[1]), "2 fields where the header names 3");
+        assert_eq!(
+            fields(&rows[2]),
+            serde_json::json!({"column_1": 2, "name": "007", "price": 1.5})
+        );
+    }
+
+    #[test]
+    fn json_lines_skip_blank_lines_and_name_broken_ones() {
+        let text = "{\"a\": 1}\n\n[1]\n{\"a\": \n{\"b\": 2}";
+        let rows: Vec<Row> = Lines {
+            reader: Box::new(text.as_bytes()),
+            line: 0,
+        }
+        .map(Result::unwrap)
+        .collect();
+        let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [1, 3, 4, 5]);
+        assert!(rows[1].item.is_err() && rows[2].item.is_err());
+        assert_eq!(fields(&rows[3]), serde_json::json!({"b": 2}));
+    }
+
+    #[test]
+    fn the_name_tells_the_format() {
+        assert_eq!(format_of(Path::new("a/b.CSV.gz")).unwrap(), Format::Csv);
+        assert_eq!(format_of(Path::new("x.fvecs")).unwrap(), Format::Fvecs);
+        assert!(
+            format_of(Path::new("x.doc"))
+                .unwrap_err()
+                .to_string()
+                .contains("--format")
+        );
+    }
+}

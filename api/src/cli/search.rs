@@ -1,0 +1,168 @@
+//! `vinedb search`: opens read-only, beside whatever writes, and prints whole records.
+
+use std::{
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Result, bail};
+use vinedb::{Answer, Collection, EmbeddingOptions, Match, Options, Query, SearchParams};
+
+use super::{
+    Outcome,
+    args::Search,
+    output::{self, Output},
+    vectors,
+};
+
+/// Runs the command.
+pub(crate) fn run(args: Search, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let started = Instant::now();
+    let params = parameters(&args.params)?;
+    // One query needs one session, and any more would only take time to load.
+    let embedding = EmbeddingOptions {
+        sessions: 1,
+        ..EmbeddingOptions::default()
+    };
+    let db = Options::default()
+        .home(home)
+        .embedding(embedding)
+        .read_only(true)
+        .open(&args.at.dir)?;
+    let collection = db.collection(&args.at.name)?;
+    let opened = started.elapsed();
+    let base = Query {
+        filter: args.filter.clone(),
+        params,
+        ..Query::default()
+    }
+    .top_k(args.top_k)
+    .with_vectors(args.with_vectors);
+    if let Some(path) = &args.vector_file {
+        let queries: Vec<Query> = vectors::read_all(path)?
+            .into_iter()
+            .map(|vector| Query {
+                vector: Some(vector),
+                ..base.clone()
+            })
+            .collect();
+        output.result(&collection.search_batch(&queries)?, batch_text)?;
+        return Ok(Outcome::Done);
+    }
+    let mut query = Query {
+        text: args.text.clone(),
+        like: args.like.clone(),
+        ..base
+    };
+    let mut split = Split {
+        opened,
+        ..Split::default()
+    };
+    if args.timing {
+        split.embed(&collection, &mut query)?;
+    }
+    let answer = collection.search(&query)?;
+    split.searched = Duration::from_secs_f64(answer.took_ms / 1e3);
+    let printing = Instant::now();
+    output.result(&answer, answer_text)?;
+    if args.timing {
+        output.note(split.text(printing.elapsed()));
+    }
+    Ok(Outcome::Done)
+}
+
+/// Where the time of a command went.
+#[derive(Default)]
+struct Split {
+    opened: Duration,
+    model: Duration,
+    embedded: Duration,
+    searched: Duration,
+}
+
+impl Split {
+    /// Embeds the query's text apart from searching, first loading the model apart from embedding.
+    fn embed(&mut self, collection: &Collection, query: &mut Query) -> Result<()> {
+        let Some(text) = query.text.take() else {
+            return Ok(());
+        };
+        let started = Instant::now();
+        collection.load_model()?;
+        self.model = started.elapsed();
+        let started = Instant::now();
+        query.vector = Some(collection.embed(&[&text])?.row(0).to_vec());
+        self.embedded = started.elapsed();
+        Ok(())
+    }
+
+    fn text(&self, printed: Duration) -> String {
+        let parts = [
+            ("open", self.opened),
+            ("load model", self.model),
+            ("embed", self.embedded),
+            ("search", self.searched),
+            ("print", printed),
+        ];
+        let parts = parts.map(|(name, time)| format!("{name} {:.1} ms", time.as_secs_f64() * 1e3));
+        parts.join(", ")
+    }
+}
+
+/// `name=value` pairs into search parameters.
+fn parameters(pairs: &[String]) -> Result<SearchParams> {
+    let mut fields = serde_json::Map::new();
+    for pair in pairs {
+        let Some((name, value)) = pair.split_once('=') else {
+            bail!("--param {pair}: NAME=VALUE was expected, such as ef_search=128");
+        };
+        let value = value
+            .parse()
+            .unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
+        fields.insert(name.to_owned(), value);
+    }
+    serde_json::from_value(fields.into()).map_err(|error| anyhow::anyhow!("--param: {error}"))
+}
+
+fn batch_text(answers: &Vec<Answer>) -> String {
+    let texts = answers
+        .iter()
+        .enumerate()
+        .map(|(number, answer)| format!("query {}\n{}", number + 1, answer_text(answer)));
+    texts.collect::<Vec<_>>().join("\n")
+}
+
+fn answer_text(answer: &Answer) -> String {
+    if answer.matches.is_empty() {
+        return "nothing matches".to_owned();
+    }
+    answer
+        .matches
+        .iter()
+        .enumerate()
+        .map(match_text)
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+fn match_text((rank, found): (usize, &Match)) -> String {
+    let mut lines = vec![format!(
+        "{:>2}. {:.4}  {}",
+        rank + 1,
+        found.score,
+        found.key
+    )];
+    let fields = output::fields(&found.document.metadata);
+    let text = found
+        .document
+        .text
+        .as_deref()
+        .map(output::excerpt)
+        .unwrap_or_default();
+    lines.extend(
+        [fields, text]
+            .into_iter()
+            .filter(|line| !line.is_empty())
+            .map(|line| format!("    {line}")),
+    );
+    lines.join("\n")
+}

@@ -1,0 +1,401 @@
+//! A collection: documents that can be written, read and searched by many threads at once.
+//!
+//! A write goes to the document store first and joins the view when it is committed; lock order is writing, then store.
+//! Searching is in `search`, folding fresh rows into the sealed index in `compaction`, opening in `recovery`.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use embedder::Embed;
+use serde::{Deserialize, Serialize};
+use storage::{Filter, Key, Reader, Store};
+
+use crate::{
+    CollectionConfig, Document, Error, Result, compaction::Compactor, config::Locked, lock::Lock,
+    models::Models, recovery, template::Template, view::View, write::Rows,
+};
+
+/// A handle on a collection; cloning it is cheap and every clone is the same collection.
+#[derive(Clone)]
+pub struct Collection {
+    pub(crate) core: Arc<Core>,
+    pub(crate) compactor: Arc<Compactor>,
+}
+
+/// What all handles on a collection share.
+pub(crate) struct Core {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) store: Store,
+    pub(crate) locked: Locked,
+    pub(crate) template: Option<Template>,
+    pub(crate) models: Arc<Models>,
+    pub(crate) model: OnceLock<Arc<dyn Embed>>,
+    pub(crate) view: ArcSwap<View>,
+    pub(crate) writing: Mutex<()>,
+    pub(crate) compacting: Mutex<()>,
+    /// Ids up to this one are being compacted, so that their segments take no more.
+    pub(crate) frozen: AtomicI64,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) dropped: AtomicBool,
+    /// Held while anything may still write here; `None` for a reader.
+    pub(crate) lock: Option<Arc<Lock>>,
+}
+
+/// What an upsert did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Upserted {
+    /// Documents with a new key.
+    pub added: usize,
+    /// Documents that replaced one of the same key.
+    pub updated: usize,
+    /// Documents that were there already, exactly so, and were left alone.
+    pub unchanged: usize,
+    /// Texts that the model embedded; a text that was embedded before is not embedded again.
+    pub embedded: usize,
+    /// Documents whose text is longer than the model reads, so that only its beginning counts.
+    pub truncated: usize,
+}
+
+/// Documents in the order in which they were written, a page of them.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Page {
+    /// The documents.
+    pub documents: Vec<Document>,
+    /// Pass this to get the next page; absent at the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<i64>,
+}
+
+/// The state of a collection.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Stats {
+    /// The collection's name.
+    pub name: String,
+    /// Documents in it.
+    pub documents: u64,
+    /// How it was made.
+    pub config: CollectionConfig,
+    /// Components of each vector.
+    pub dimension: usize,
+    /// The model that it is locked to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub model: Option<embedder::Identity>,
+    /// The kind of the sealed index; absent while there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<String>,
+    /// Vectors in the sealed index.
+    pub sealed: usize,
+    /// Vectors added since, which are compared one by one.
+    pub fresh: usize,
+    /// Vectors that the indexes still hold and that are deleted.
+    pub deleted: usize,
+    /// How often the index was sealed.
+    pub generation: u64,
+    /// How many writes the collection has seen.
+    pub sequence: u64,
+    /// Memory of the indexes, in bytes.
+    pub memory_bytes: usize,
+    /// The collection's folder on disk, in bytes.
+    pub disk_bytes: u64,
+}
+
+impl Collection {
+    pub(crate) fn open(
+        name: &str,
+        folder: PathBuf,
+        store: Store,
+        models: Arc<Models>,
+        lock: Option<Arc<Lock>>,
+    ) -> Result<Self> {
+        let locked: Locked =
+            serde_json::from_str(store.config()).map_err(|source| Error::BadConfig {
+                name: name.to_owned(),
+                source,
+            })?;
+        let template = locked.template().map(Template::compile).transpose()?;
+        let recovered = recovery::open(&folder, &store, &locked, lock.is_some())?;
+        let core = Arc::new(Core {
+            name: name.to_owned(),
+            folder,
+            store,
+            template,
+            models,
+            model: OnceLock::new(),
+            view: ArcSwap::from_pointee(recovered.view),
+            writing: Mutex::default(),
+            compacting: Mutex::default(),
+            frozen: AtomicI64::new(0),
+            stopping: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
+            lock,
+            locked,
+        });
+        let collection = Self {
+            compactor: Arc::new(Compactor::new(Arc::clone(&core))),
+            core,
+        };
+        if recovered.rebuild {
+            collection.compactor.wake();
+        }
+        Ok(collection)
+    }
+
+    /// The collection's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.core.name
+    }
+
+    /// How the collection was made.
+    #[must_use]
+    pub fn config(&self) -> &CollectionConfig {
+        &self.core.locked.config
+    }
+
+    /// Components of each vector.
+    #[must_use]
+    pub fn dimension(&self) -> usize {
+        self.core.locked.dimension()
+    }
+
+    /// Writes documents, each replacing the one of the same key. All of them or none; durable when this returns.
+    ///
+    /// Text is embedded by the collection's model, unless it was stored under the same key with the same text before. A
+    /// document that is there already, exactly so, is left alone.
+    ///
+    /// # Errors
+    /// A key that stands twice, a document without text or vector, a vector of another dimension or with NaN, a text that is
+    /// empty or over 16 MiB; what the model or the disk says. Nothing is written then.
+    pub fn upsert(&self, documents: Vec<Document>) -> Result<Upserted> {
+        self.core.check_writable("write documents")?;
+        let mut rows = Rows::prepare(&self.core, documents)?;
+        rows.embed(&self.core)?;
+        let done = rows.commit(&self.core)?;
+        self.compactor.wake_if_due();
+        Ok(done)
+    }
+
+    /// The documents with these keys, without those that do not exist, in the order of the keys.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn get(&self, keys: &[Key]) -> Result<Vec<Document>> {
+        self.get_with(keys, false)
+    }
+
+    /// As [`Collection::get`], with the vectors when `vectors` is set.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn get_with(&self, keys: &[Key], vectors: bool) -> Result<Vec<Document>> {
+        let records = self.core.read()?.get(keys, vectors)?;
+        Ok(records.into_iter().flatten().map(Document::from).collect())
+    }
+
+    /// Deletes the documents with these keys and says how many there were. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the handle is read-only or the store cannot be written.
+    pub fn delete(&self, keys: &[Key]) -> Result<usize> {
+        self.core.check_writable("delete documents")?;
+        self.remove(|core| Ok(core.store.delete(keys)?))
+    }
+
+    /// Deletes the documents that pass `filter` and says how many there were. Durable when this returns.
+    ///
+    /// # Errors
+    /// When the handle is read-only or the store cannot be written.
+    pub fn delete_matching(&self, filter: &Filter) -> Result<usize> {
+        self.core.check_writable("delete documents")?;
+        self.remove(|core| Ok(core.store.delete_matching(filter)?))
+    }
+
+    fn remove(&self, delete: impl FnOnce(&Core) -> Result<storage::Removed>) -> Result<usize> {
+        let writing = self.core.start_writing()?;
+        let removed = delete(&self.core)?;
+        self.core.join(&[], &[], &removed.ids, removed.sequence)?;
+        drop(writing);
+        self.compactor.wake_if_due();
+        Ok(removed.ids.len())
+    }
+
+    /// How many documents there are, or how many pass `filter`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn count(&self, filter: Option<&Filter>) -> Result<u64> {
+        Ok(self.core.read()?.count(filter)?)
+    }
+
+    /// A page of at most `limit` documents in the order in which they were written, after `cursor` (`None`: from the start).
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn scroll(
+        &self,
+        cursor: Option<i64>,
+        limit: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Page> {
+        let records = self
+            .core
+            .read()?
+            .scroll(cursor.unwrap_or(0), limit, filter, false)?;
+        let next = records
+            .last()
+            .filter(|_| records.len() == limit)
+            .map(|record| record.id);
+        Ok(Page {
+            documents: records.into_iter().map(Document::from).collect(),
+            next,
+        })
+    }
+
+    /// The state of the collection.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub fn stats(&self) -> Result<Stats> {
+        let core = &self.core;
+        let view = core.current_view()?;
+        let reader = core.read()?;
+        Ok(Stats {
+            name: core.name.clone(),
+            documents: reader.count(None)?,
+            config: core.locked.config.clone(),
+            dimension: core.locked.dimension(),
+            model: core.locked.model.clone(),
+            index: view.kind().map(|kind| kind.to_string()),
+            sealed: view.sealed_len(),
+            fresh: view.fresh_len(),
+            deleted: view.deleted.len(),
+            generation: view
+                .sealed
+                .as_ref()
+                .map_or(0, |sealed| sealed.seal.generation),
+            sequence: reader.sequence(),
+            memory_bytes: view.memory_bytes(),
+            disk_bytes: core.disk_bytes()?,
+        })
+    }
+
+    /// Makes vectors of texts with the collection's model, as it would for a query.
+    ///
+    /// # Errors
+    /// When the collection has no model, or the model fails.
+    pub fn embed(&self, texts: &[&str]) -> Result<embedder::Embeddings> {
+        Ok(self.core.model()?.embed(texts, embedder::Purpose::Query)?)
+    }
+
+    /// Loads the collection's model now rather than at the first text; does nothing when it has none.
+    ///
+    /// # Errors
+    /// When the model or ONNX Runtime cannot be loaded, or is not the one that the collection was made with.
+    pub fn load_model(&self) -> Result<()> {
+        if self.core.locked.model.is_some() {
+            self.core.model()?;
+        }
+        Ok(())
+    }
+}
+
+impl Core {
+    /// The collection's model, opened at first use and checked against the one that made the vectors.
+    pub(crate) fn model(&self) -> Result<&Arc<dyn Embed>> {
+        if let Some(model) = self.model.get() {
+            return Ok(model);
+        }
+        let Some(identity) = &self.locked.model else {
+            return Err(Error::NoModel {
+                name: self.name.clone(),
+                dimension: self.locked.dimension(),
+            });
+        };
+        let model = self.models.open(&identity.name)?;
+        self.locked.check_model(&self.name, model.identity())?;
+        Ok(self.model.get_or_init(|| model))
+    }
+
+    pub(crate) fn read(&self) -> Result<Reader<'_>> {
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(Error::Dropped {
+                name: self.name.clone(),
+            });
+        }
+        Ok(self.store.read()?)
+    }
+
+    pub(crate) fn check_writable(&self, action: &'static str) -> Result<()> {
+        if self.lock.is_none() {
+            return Err(Error::ReadOnly { action });
+        }
+        Ok(())
+    }
+
+    /// Held from before a commit until the view has caught up with it.
+    pub(crate) fn start_writing(&self) -> Result<MutexGuard<'_, ()>> {
+        let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.dropped.load(Ordering::Acquire) {
+            return Err(Error::Dropped {
+                name: self.name.clone(),
+            });
+        }
+        Ok(guard)
+    }
+
+    /// Shows a committed write to searches. The caller holds `writing`.
+    pub(crate) fn join(
+        &self,
+        ids: &[i64],
+        vectors: &[f32],
+        deleted: &[i64],
+        sequence: u64,
+    ) -> Result<()> {
+        let frozen = self.frozen.load(Ordering::Acquire);
+        let next = self
+            .view
+            .load()
+            .after_write(ids, vectors, deleted, frozen, sequence)?;
+        self.view.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// The view; a reader beside another process's writes catches up with them first.
+    pub(crate) fn current_view(&self) -> Result<Arc<View>> {
+        if self.lock.is_none() {
+            recovery::catch_up(self)?;
+        }
+        Ok(self.view.load_full())
+    }
+
+    /// What the sealed index file is stamped with, so that one of another configuration is not taken.
+    pub(crate) fn config_hash(&self) -> u64 {
+        recovery::config_hash(self.store.config())
+    }
+
+    fn disk_bytes(&self) -> Result<u64> {
+        let entries =
+            std::fs::read_dir(&self.folder).map_err(|error| Error::io(&self.folder, error))?;
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|meta| meta.len())
+            .sum())
+    }
+}
+
+impl std::fmt::Debug for Collection {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter
+            .debug_struct("Collection")
+            .field("name", &self.core.name)
+            .finish_non_exhaustive()
+    }
+}

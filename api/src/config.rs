@@ -1,0 +1,329 @@
+//! How a collection is made: where its vectors come from, how they are compared, how they are indexed.
+//!
+//! The configuration is stored with the collection and never changes silently; what rides on a query is in `query`.
+
+use embedder::Identity;
+use engine::{IndexSpec, Metric};
+use serde::{Deserialize, Serialize};
+
+use crate::{Error, Result, template::Template};
+
+/// The largest dimension of a collection.
+pub const MAX_DIMENSION: usize = 65_536;
+
+/// Where a collection's vectors come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Vectors {
+    /// A model makes them from each document's text.
+    Embedded {
+        /// The model's name; `None` takes the default one.
+        model: Option<String>,
+        /// Makes the text of a document that has none, from its metadata (Jinja syntax).
+        template: Option<String>,
+    },
+    /// Each document brings its own.
+    Given {
+        /// Components of each vector, 1 to 65,536.
+        dimension: usize,
+    },
+}
+
+/// How a collection is made. In JSON: `{"model", "template", "metric", "index"}` or `{"dimension", "metric", "index"}`,
+/// each of them optional; `{}` embeds text with the default model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "ConfigFields", into = "ConfigFields")]
+pub struct CollectionConfig {
+    /// Where the vectors come from.
+    pub vectors: Vectors,
+    /// How two vectors are compared. Default: cosine.
+    pub metric: Metric,
+    /// How they are indexed. Default: `auto`.
+    pub index: IndexSpec,
+}
+
+impl CollectionConfig {
+    /// Vectors made from text by the default model.
+    #[must_use]
+    pub fn embedded() -> Self {
+        Self {
+            vectors: Vectors::Embedded {
+                model: None,
+                template: None,
+            },
+            metric: Metric::Cosine,
+            index: IndexSpec::Auto,
+        }
+    }
+
+    /// Vectors of `dimension` components that the caller gives.
+    #[must_use]
+    pub fn given(dimension: usize) -> Self {
+        Self {
+            vectors: Vectors::Given { dimension },
+            ..Self::embedded()
+        }
+    }
+
+    /// Names the model. On a collection of given vectors this makes it one of embedded vectors.
+    #[must_use]
+    pub fn model(mut self, name: impl Into<String>) -> Self {
+        self.vectors = Vectors::Embedded {
+            model: Some(name.into()),
+            template: self.take_template(),
+        };
+        self
+    }
+
+    /// Sets the template that makes the text of documents that have none.
+    #[must_use]
+    pub fn template(mut self, source: impl Into<String>) -> Self {
+        let model = match self.vectors {
+            Vectors::Embedded { model, .. } => model,
+            Vectors::Given { .. } => None,
+        };
+        self.vectors = Vectors::Embedded {
+            model,
+            template: Some(source.into()),
+        };
+        self
+    }
+
+    /// Sets the metric.
+    #[must_use]
+    pub fn metric(mut self, metric: Metric) -> Self {
+        self.metric = metric;
+        self
+    }
+
+    /// Sets the index.
+    #[must_use]
+    pub fn index(mut self, index: IndexSpec) -> Self {
+        self.index = index;
+        self
+    }
+
+    fn take_template(&mut self) -> Option<String> {
+        match &mut self.vectors {
+            Vectors::Embedded { template, .. } => template.take(),
+            Vectors::Given { .. } => None,
+        }
+    }
+
+    /// Checks what can be checked without the model.
+    pub(crate) fn validate(&self) -> Result<()> {
+        match &self.vectors {
+            Vectors::Embedded { template, .. } => {
+                template.as_deref().map(Template::compile).transpose()?;
+            }
+            Vectors::Given { dimension } if (1..=MAX_DIMENSION).contains(dimension) => {}
+            Vectors::Given { dimension } => {
+                return Err(Error::invalid(
+                    "dimension",
+                    dimension,
+                    format!("1 to {MAX_DIMENSION}"),
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Default for CollectionConfig {
+    fn default() -> Self {
+        Self::embedded()
+    }
+}
+
+/// The flat form of a configuration, in JSON.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigFields {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    model: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    template: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    dimension: Option<usize>,
+    #[serde(default = "cosine")]
+    metric: Metric,
+    #[serde(default = "auto")]
+    index: IndexSpec,
+}
+
+fn cosine() -> Metric {
+    Metric::Cosine
+}
+
+fn auto() -> IndexSpec {
+    IndexSpec::Auto
+}
+
+impl TryFrom<ConfigFields> for CollectionConfig {
+    type Error = Error;
+
+    fn try_from(fields: ConfigFields) -> Result<Self> {
+        let vectors = match (fields.dimension, fields.model, fields.template) {
+            (Some(dimension), None, None) => Vectors::Given { dimension },
+            (None, model, template) => Vectors::Embedded { model, template },
+            (Some(dimension), Some(model), _) => {
+                let expected =
+                    format!("either a model or a dimension (model {model:?} has its own)");
+                return Err(Error::invalid("dimension", dimension, expected));
+            }
+            (Some(_), None, Some(template)) => {
+                let expected = "no template with a dimension: only a model makes vectors from text";
+                return Err(Error::invalid(
+                    "template",
+                    format!("{template:?}"),
+                    expected,
+                ));
+            }
+        };
+        Ok(Self {
+            vectors,
+            metric: fields.metric,
+            index: fields.index,
+        })
+    }
+}
+
+impl From<CollectionConfig> for ConfigFields {
+    fn from(config: CollectionConfig) -> Self {
+        let (model, template, dimension) = match config.vectors {
+            Vectors::Embedded { model, template } => (model, template, None),
+            Vectors::Given { dimension } => (None, None, Some(dimension)),
+        };
+        Self {
+            model,
+            template,
+            dimension,
+            metric: config.metric,
+            index: config.index,
+        }
+    }
+}
+
+/// What is stored with a collection: its configuration, and the model that it is locked to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Locked {
+    pub(crate) config: CollectionConfig,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) model: Option<Identity>,
+}
+
+impl Locked {
+    pub(crate) fn dimension(&self) -> usize {
+        match (&self.model, &self.config.vectors) {
+            (Some(identity), _) => identity.dimension,
+            (None, Vectors::Given { dimension }) => *dimension,
+            (None, Vectors::Embedded { .. }) => 0,
+        }
+    }
+
+    pub(crate) fn template(&self) -> Option<&str> {
+        match &self.config.vectors {
+            Vectors::Embedded { template, .. } => template.as_deref(),
+            Vectors::Given { .. } => None,
+        }
+    }
+
+    /// Says how the model under the locked name differs from the one that the collection was made with.
+    pub(crate) fn check_model(&self, collection: &str, installed: &Identity) -> Result<()> {
+        let Some(locked) = &self.model else {
+            return Ok(());
+        };
+        let pairs = [
+            (
+                "dimension",
+                locked.dimension.to_string(),
+                installed.dimension.to_string(),
+            ),
+            (
+                "pooling",
+                format!("{:?}", locked.pooling),
+                format!("{:?}", installed.pooling),
+            ),
+            (
+                "normalize",
+                locked.normalize.to_string(),
+                installed.normalize.to_string(),
+            ),
+            (
+                "max_length",
+                locked.max_length.to_string(),
+                installed.max_length.to_string(),
+            ),
+            (
+                "query_prefix",
+                locked.query_prefix.clone(),
+                installed.query_prefix.clone(),
+            ),
+            (
+                "document_prefix",
+                locked.document_prefix.clone(),
+                installed.document_prefix.clone(),
+            ),
+            ("hash", locked.hash.clone(), installed.hash.clone()),
+        ];
+        for (field, locked_value, installed_value) in pairs {
+            if locked_value != installed_value {
+                return Err(Error::ModelMismatch {
+                    collection: collection.to_owned(),
+                    name: locked.name.clone(),
+                    field,
+                    locked: locked_value,
+                    installed: installed_value,
+                });
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_flat_and_every_field_is_optional() {
+        let empty: CollectionConfig = serde_json::from_str("{}").unwrap();
+        assert_eq!(empty, CollectionConfig::embedded());
+        let given: CollectionConfig =
+            serde_json::from_str(r#"{"dimension": 3, "metric": "l2", "index": "Flat"}"#).unwrap();
+        assert_eq!(
+            given,
+            CollectionConfig::given(3)
+                .metric(Metric::L2)
+                .index(IndexSpec::flat())
+        );
+        let back = serde_json::to_value(&given).unwrap();
+        assert_eq!(
+            back,
+            serde_json::json!({"dimension": 3, "metric": "l2", "index": "Flat"})
+        );
+    }
+
+    #[test]
+    fn contradictions_are_named() {
+        for (json, field) in [
+            (r#"{"dimension": 3, "model": "m"}"#, "dimension"),
+            (r#"{"dimension": 3, "template": "t"}"#, "template"),
+            (r#"{"colour": "red"}"#, "colour"),
+            (r#"{"metric": "manhattan"}"#, "manhattan"),
+            (r#"{"index": "Falt"}"#, "Falt"),
+        ] {
+            let error = serde_json::from_str::<CollectionConfig>(json)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(field), "{json}: {error}");
+        }
+        assert!(CollectionConfig::given(0).validate().is_err());
+        assert!(
+            CollectionConfig::embedded()
+                .template("{{ name")
+                .validate()
+                .is_err()
+        );
+    }
+}

@@ -1,0 +1,352 @@
+//! A database: a folder of collections, written by one process and read by any number.
+
+use std::{
+    collections::BTreeMap,
+    fmt, fs,
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+};
+
+use embedder::Embed;
+use storage::{Access, Store};
+
+use crate::{
+    Collection, CollectionConfig, Error, Result,
+    config::{Locked, Vectors},
+    home::default_home,
+    lock::{self, Folder, Lock},
+    models::Models,
+};
+
+/// The document store within a collection's folder.
+pub(crate) const DOCUMENTS: &str = "documents.sqlite";
+/// Begins the names of folders that are being made or taken away; they are cleared at the next open.
+pub(crate) const PENDING: &str = ".pending-";
+const MAX_NAME: usize = 64;
+
+/// How to open a database.
+#[derive(Clone)]
+pub struct Options {
+    home: PathBuf,
+    read_only: bool,
+    create: bool,
+    embedder: Option<Arc<dyn Embed>>,
+    embedding: embedder::Options,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            home: default_home(),
+            read_only: false,
+            create: true,
+            embedder: None,
+            embedding: embedder::Options::default(),
+        }
+    }
+}
+
+impl Options {
+    /// Where ONNX Runtime and the models lie. Default: `$VINEDB_HOME`, else `$XDG_CACHE_HOME/vinedb`, else `~/.cache/vinedb`.
+    #[must_use]
+    pub fn home(mut self, home: impl Into<PathBuf>) -> Self {
+        self.home = home.into();
+        self
+    }
+
+    /// Opens for reading only, beside a process that writes. Default: false.
+    #[must_use]
+    pub fn read_only(mut self, read_only: bool) -> Self {
+        self.read_only = read_only;
+        self
+    }
+
+    /// Whether a folder that is not there is made. Default: true.
+    #[must_use]
+    pub fn create(mut self, create: bool) -> Self {
+        self.create = create;
+        self
+    }
+
+    /// Takes an embedder of the caller's for the model of its name, which also becomes the default model.
+    #[must_use]
+    pub fn embedder(mut self, embedder: Arc<dyn Embed>) -> Self {
+        self.embedder = Some(embedder);
+        self
+    }
+
+    /// How models run: sessions, token budget, queue.
+    #[must_use]
+    pub fn embedding(mut self, embedding: embedder::Options) -> Self {
+        self.embedding = embedding;
+        self
+    }
+
+    /// Opens the database in `dir`.
+    ///
+    /// # Errors
+    /// A folder that is not there and may not be made, or that holds something else; a database that another process writes.
+    pub fn open(self, dir: impl AsRef<Path>) -> Result<Database> {
+        let dir = dir.as_ref();
+        match lock::inspect(dir)? {
+            Folder::Database => {}
+            Folder::Foreign => {
+                return Err(Error::NotADatabase {
+                    path: dir.to_owned(),
+                });
+            }
+            Folder::Missing | Folder::Empty if self.read_only || !self.create => {
+                return Err(Error::NoDatabase {
+                    path: dir.to_owned(),
+                });
+            }
+            Folder::Missing | Folder::Empty => {
+                fs::create_dir_all(dir).map_err(|error| Error::io(dir, error))?
+            }
+        }
+        let lock = if self.read_only {
+            None
+        } else {
+            Some(Arc::new(Lock::take(dir)?))
+        };
+        if lock.is_some() {
+            clear_pending(dir)?;
+        }
+        let models = Arc::new(Models::new(self.home, self.embedder, self.embedding));
+        let inner = Inner {
+            dir: dir.to_owned(),
+            lock,
+            models,
+            open: Mutex::default(),
+        };
+        Ok(Database {
+            inner: Arc::new(inner),
+        })
+    }
+}
+
+/// A handle on a database; cloning it is cheap and every clone is the same database.
+#[derive(Clone)]
+pub struct Database {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    dir: PathBuf,
+    lock: Option<Arc<Lock>>,
+    models: Arc<Models>,
+    open: Mutex<BTreeMap<String, Collection>>,
+}
+
+impl Database {
+    /// Opens the database in `dir` for reading and writing, making the folder if there is none. See [`Options`] for more.
+    ///
+    /// # Errors
+    /// As [`Options::open`].
+    pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
+        Options::default().open(dir)
+    }
+
+    /// The database's folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.inner.dir
+    }
+
+    /// Whether this handle may write.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.inner.lock.is_none()
+    }
+
+    /// Makes a collection.
+    ///
+    /// # Errors
+    /// A name that is taken or not allowed, a configuration that contradicts itself, a model that is not installed.
+    pub fn create_collection(&self, name: &str, config: CollectionConfig) -> Result<Collection> {
+        self.check_writable("create a collection")?;
+        check_name(name)?;
+        config.validate()?;
+        let locked = self.locked(config)?;
+        let mut open = self.opened();
+        let folder = self.free_folder(name)?;
+        let pending = self.pending(name)?;
+        let json = serde_json::to_string(&locked).map_err(|source| Error::BadConfig {
+            name: name.to_owned(),
+            source,
+        })?;
+        drop(Store::create(
+            pending.path().join(DOCUMENTS),
+            &json,
+            locked.dimension(),
+        )?);
+        move_into_place(&pending.keep(), &folder)?;
+        let collection = self.open_folder(name, folder)?;
+        open.insert(name.to_owned(), collection.clone());
+        Ok(collection)
+    }
+
+    /// The collection of this name.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be opened.
+    pub fn collection(&self, name: &str) -> Result<Collection> {
+        let mut open = self.opened();
+        if let Some(collection) = open.get(name) {
+            return Ok(collection.clone());
+        }
+        let known = self.names()?;
+        if !known.iter().any(|candidate| candidate == name) {
+            return Err(Error::UnknownCollection {
+                name: name.to_owned(),
+                known,
+            });
+        }
+        let collection = self.open_folder(name, self.inner.dir.join(name))?;
+        open.insert(name.to_owned(), collection.clone());
+        Ok(collection)
+    }
+
+    /// The names of the collections, sorted.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn collections(&self) -> Result<Vec<String>> {
+        self.names()
+    }
+
+    /// Drops a collection with all its documents. Handles on it answer with an error from then on.
+    ///
+    /// # Errors
+    /// When there is none of this name, or its folder cannot be removed.
+    pub fn drop_collection(&self, name: &str) -> Result<()> {
+        self.check_writable("drop a collection")?;
+        let collection = self.collection(name)?;
+        let mut open = self.opened();
+        collection.core.dropped.store(true, Ordering::Release);
+        collection.compactor.stop();
+        let grave = self.pending(name)?.keep();
+        let folder = self.inner.dir.join(name);
+        fs::rename(&folder, grave.join(name)).map_err(|error| Error::io(&folder, error))?;
+        open.remove(name);
+        fs::remove_dir_all(&grave).map_err(|error| Error::io(&grave, error))
+    }
+
+    pub(crate) fn check_writable(&self, action: &'static str) -> Result<()> {
+        if self.is_read_only() {
+            Err(Error::ReadOnly { action })
+        } else {
+            Ok(())
+        }
+    }
+
+    /// The folder that a new collection of this name will have.
+    pub(crate) fn free_folder(&self, name: &str) -> Result<PathBuf> {
+        check_name(name)?;
+        let folder = self.inner.dir.join(name);
+        if folder.exists() {
+            return Err(Error::CollectionExists {
+                name: name.to_owned(),
+            });
+        }
+        Ok(folder)
+    }
+
+    /// A folder of the same file system to prepare a collection in; it disappears unless it is kept.
+    pub(crate) fn pending(&self, name: &str) -> Result<tempfile::TempDir> {
+        tempfile::Builder::new()
+            .prefix(&format!("{PENDING}{name}-"))
+            .tempdir_in(&self.inner.dir)
+            .map_err(|error| Error::io(&self.inner.dir, error))
+    }
+
+    fn opened(&self) -> MutexGuard<'_, BTreeMap<String, Collection>> {
+        self.inner
+            .open
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_folder(&self, name: &str, folder: PathBuf) -> Result<Collection> {
+        let access = if self.is_read_only() {
+            Access::ReadOnly
+        } else {
+            Access::ReadWrite
+        };
+        let store = Store::open(folder.join(DOCUMENTS), access)?;
+        Collection::open(
+            name,
+            folder,
+            store,
+            Arc::clone(&self.inner.models),
+            self.inner.lock.clone(),
+        )
+    }
+
+    fn names(&self) -> Result<Vec<String>> {
+        let dir = &self.inner.dir;
+        let entries = fs::read_dir(dir).map_err(|error| Error::io(dir, error))?;
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().join(DOCUMENTS).is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| check_name(name).is_ok())
+            .collect();
+        names.sort_unstable();
+        Ok(names)
+    }
+
+    fn locked(&self, mut config: CollectionConfig) -> Result<Locked> {
+        let mut identity = None;
+        if let Vectors::Embedded { model, .. } = &mut config.vectors {
+            let name = model.get_or_insert_with(|| self.inner.models.default_name());
+            identity = Some(self.inner.models.identity(name)?);
+        }
+        Ok(Locked {
+            config,
+            model: identity,
+        })
+    }
+}
+
+impl fmt::Debug for Database {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Database")
+            .field("dir", &self.inner.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Renames a prepared folder to its name and makes that durable.
+pub(crate) fn move_into_place(pending: &Path, folder: &Path) -> Result<()> {
+    let parent = folder.parent().unwrap_or(Path::new("."));
+    fs::rename(pending, folder).map_err(|error| Error::io(folder, error))?;
+    fs::File::open(parent)
+        .and_then(|parent| parent.sync_all())
+        .map_err(|error| Error::io(parent, error))
+}
+
+fn check_name(name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-';
+    let starts_well = name
+        .bytes()
+        .next()
+        .is_some_and(|byte| byte.is_ascii_alphanumeric());
+    if starts_well && name.len() <= MAX_NAME && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    Err(Error::BadName {
+        name: name.to_owned(),
+    })
+}
+
+fn clear_pending(dir: &Path) -> Result<()> {
+    let entries = fs::read_dir(dir).map_err(|error| Error::io(dir, error))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PENDING) {
+            fs::remove_dir_all(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,190 @@
+//! The one table from errors to HTTP: status and stable code, exhaustive, so that a new error cannot be forgotten.
+
+use std::any::Any;
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use serde_json::json;
+
+use crate::Error;
+
+/// An error as a client sees it.
+#[derive(Debug)]
+pub(crate) struct Failure {
+    status: StatusCode,
+    code: &'static str,
+    message: String,
+    field: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            status,
+            code,
+            message: message.into(),
+            field: None,
+        }
+    }
+
+    pub(crate) fn field(mut self, field: impl Into<String>) -> Self {
+        self.field = Some(field.into());
+        self
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() && self.status != StatusCode::SERVICE_UNAVAILABLE {
+            tracing::error!(code = self.code, "{}", self.message);
+        }
+        let mut error = json!({"code": self.code, "message": self.message});
+        if let Some(field) = self.field {
+            error["field"] = json!(field);
+        }
+        (self.status, Json(json!({"error": error}))).into_response()
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        let (status, code) = status_of(&error);
+        let failure = Self::new(status, code, error.to_string());
+        match error {
+            Error::Invalid { field, .. } => failure.field(field),
+            Error::DimensionMismatch { field, .. } | Error::NotFinite { field, .. } => {
+                failure.field(field)
+            }
+            Error::UnusableDocument { key, .. }
+            | Error::DuplicateKey { key, .. }
+            | Error::UnknownKey { key } => failure.field(format!("key {key}")),
+            _ => failure,
+        }
+    }
+}
+
+fn status_of(error: &Error) -> (StatusCode, &'static str) {
+    match error {
+        Error::NotADatabase { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "not_a_database"),
+        Error::NoDatabase { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "no_database"),
+        Error::Locked { .. } => (StatusCode::SERVICE_UNAVAILABLE, "locked"),
+        Error::ReadOnly { .. } => (StatusCode::CONFLICT, "read_only"),
+        Error::UnknownCollection { .. } | Error::Dropped { .. } => {
+            (StatusCode::NOT_FOUND, "unknown_collection")
+        }
+        Error::CollectionExists { .. } => (StatusCode::CONFLICT, "collection_exists"),
+        Error::BadName { .. } => (StatusCode::BAD_REQUEST, "bad_name"),
+        Error::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid"),
+        Error::DimensionMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "dimension_mismatch"),
+        Error::NotFinite { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_finite"),
+        Error::UnusableDocument { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unusable_document"),
+        Error::DuplicateKey { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "duplicate_key"),
+        Error::UnknownKey { .. } => (StatusCode::NOT_FOUND, "unknown_key"),
+        Error::NoModel { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_model"),
+        Error::UnknownModel { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_model"),
+        Error::ModelMismatch { .. } => (StatusCode::CONFLICT, "model_mismatch"),
+        Error::Template { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "template"),
+        Error::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
+        Error::BadSnapshot { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_snapshot"),
+        Error::BadConfig { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "bad_config"),
+        Error::Engine(error) => of_engine(error),
+        Error::Embedder(error) => of_embedder(error),
+        Error::Storage(error) => of_storage(error),
+    }
+}
+
+fn of_engine(error: &engine::Error) -> (StatusCode, &'static str) {
+    use engine::Error as E;
+    match error {
+        E::DimensionRange { .. }
+        | E::DimensionMismatch { .. }
+        | E::RaggedVectors { .. }
+        | E::IdCount { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "dimension_mismatch"),
+        E::NotFinite { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_finite"),
+        E::NormTooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "vector_too_large"),
+        E::BadSpec { .. } => (StatusCode::BAD_REQUEST, "bad_index"),
+        E::BadMetric { .. } => (StatusCode::BAD_REQUEST, "bad_metric"),
+        E::ParameterMismatch { .. } | E::ParameterRange { .. } => {
+            (StatusCode::BAD_REQUEST, "bad_parameter")
+        }
+        E::NotTrained { .. } | E::TooFewTrainingVectors { .. } => {
+            (StatusCode::CONFLICT, "untrained")
+        }
+        E::IndexFull { .. } => (StatusCode::CONFLICT, "index_full"),
+        E::IdOrder { .. }
+        | E::IdRange { .. }
+        | E::UnsupportedCpu { .. }
+        | E::CorruptIndex { .. }
+        | E::StaleIndex { .. }
+        | E::Io { .. }
+        | E::Faiss { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "index"),
+    }
+}
+
+fn of_embedder(error: &embedder::Error) -> (StatusCode, &'static str) {
+    use embedder::Error as E;
+    match error {
+        E::Overloaded { .. } => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
+        E::Text { .. } | E::Tokenize { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "text"),
+        E::Closed => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        E::MissingRuntime { .. }
+        | E::MissingModelFile { .. }
+        | E::Io { .. }
+        | E::Unreadable { .. }
+        | E::ModelConfig { .. }
+        | E::RuntimeLoad { .. }
+        | E::RuntimeConflict { .. }
+        | E::ModelLoad { .. }
+        | E::Options { .. }
+        | E::Run { .. }
+        | E::OutputShape { .. }
+        | E::NotFinite { .. }
+        | E::Panicked { .. }
+        | E::Ragged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "model"),
+    }
+}
+
+fn of_storage(error: &storage::Error) -> (StatusCode, &'static str) {
+    use storage::Error as E;
+    match error {
+        E::EmptyKey | E::KeyTooLong { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_key"),
+        E::DuplicateKey { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "duplicate_key"),
+        E::BadDimension { .. } | E::DimensionMismatch { .. } => {
+            (StatusCode::UNPROCESSABLE_ENTITY, "dimension_mismatch")
+        }
+        E::NotFinite { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_finite"),
+        E::MetadataTooDeep { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "metadata_too_deep"),
+        E::UnknownOperator { .. }
+        | E::NoOperator { .. }
+        | E::BadOperand { .. }
+        | E::BadFilter { .. }
+        | E::FilterTooDeep { .. }
+        | E::FilterTooLarge { .. } => (StatusCode::BAD_REQUEST, "bad_filter"),
+        E::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
+        E::DiskFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
+        E::ReadOnly { .. } => (StatusCode::CONFLICT, "read_only"),
+        E::Exists { .. }
+        | E::Missing { .. }
+        | E::NotACollection { .. }
+        | E::NewerVersion { .. }
+        | E::OlderVersion { .. }
+        | E::Corrupt { .. }
+        | E::NeedsRecovery { .. }
+        | E::Io { .. }
+        | E::Sqlite { .. }
+        | E::SealAhead { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "storage"),
+    }
+}
+
+/// What a caught panic answers.
+pub(crate) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
+    Failure::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "internal",
+        "the request failed inside the server; its log says where",
+    )
+    .into_response()
+}

@@ -1,0 +1,267 @@
+//! What a search asks and what it answers. Both are the HTTP bodies.
+
+use engine::SearchParams;
+use serde::{Deserialize, Serialize};
+use storage::{Filter, Key};
+
+use crate::{Document, Error, Result};
+
+/// The most matches that one query may ask for.
+pub const MAX_TOP_K: usize = 10_000;
+
+/// A search: by text, by vector, or by the key of a stored document; exactly one of the three.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Query {
+    /// A text for the collection's model.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
+    /// A vector of the collection's dimension.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vector: Option<Vec<f32>>,
+    /// The key of a document: finds those near it, without itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub like: Option<Key>,
+    /// How many matches, 1 to 10,000. Default: 10.
+    #[serde(default = "default_top_k")]
+    pub top_k: usize,
+    /// Only documents whose metadata passes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<Filter>,
+    /// What is searched.
+    #[serde(default)]
+    pub mode: Mode,
+    /// `ef_search`, `nprobe`, `exact`: more work for better recall.
+    #[serde(default)]
+    pub params: SearchParams,
+    /// What comes back beside text and metadata.
+    #[serde(default)]
+    pub with: With,
+}
+
+/// What a query searches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// The vectors.
+    #[default]
+    Vector,
+}
+
+/// What comes back beside text and metadata.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct With {
+    /// The documents' vectors. Default: false.
+    pub vectors: bool,
+}
+
+fn default_top_k() -> usize {
+    10
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        Self {
+            text: None,
+            vector: None,
+            like: None,
+            top_k: default_top_k(),
+            filter: None,
+            mode: Mode::default(),
+            params: SearchParams::default(),
+            with: With::default(),
+        }
+    }
+}
+
+impl Query {
+    /// Searches by a text, which the collection's model embeds.
+    #[must_use]
+    pub fn text(text: impl Into<String>) -> Self {
+        Self {
+            text: Some(text.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Searches by a vector.
+    #[must_use]
+    pub fn vector(vector: Vec<f32>) -> Self {
+        Self {
+            vector: Some(vector),
+            ..Self::default()
+        }
+    }
+
+    /// Searches by a stored document's vector.
+    #[must_use]
+    pub fn like(key: impl Into<Key>) -> Self {
+        Self {
+            like: Some(key.into()),
+            ..Self::default()
+        }
+    }
+
+    /// Sets how many matches come back.
+    #[must_use]
+    pub fn top_k(mut self, top_k: usize) -> Self {
+        self.top_k = top_k;
+        self
+    }
+
+    /// Sets the filter.
+    #[must_use]
+    pub fn filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Sets the search parameters.
+    #[must_use]
+    pub fn params(mut self, params: SearchParams) -> Self {
+        self.params = params;
+        self
+    }
+
+    /// Asks for the documents' vectors too.
+    #[must_use]
+    pub fn with_vectors(mut self, vectors: bool) -> Self {
+        self.with.vectors = vectors;
+        self
+    }
+
+    pub(crate) fn validate(&self) -> Result<()> {
+        let named = [
+            self.text.as_ref().map(|_| "text"),
+            self.vector.as_ref().map(|_| "vector"),
+            self.like.as_ref().map(|_| "like"),
+        ];
+        let named: Vec<&str> = named.into_iter().flatten().collect();
+        if named.len() != 1 {
+            let given = if named.is_empty() {
+                "none of them".to_owned()
+            } else {
+                named.join(" and ")
+            };
+            return Err(Error::invalid(
+                "query",
+                given,
+                "exactly one of text, vector and like",
+            ));
+        }
+        if !(1..=MAX_TOP_K).contains(&self.top_k) {
+            return Err(Error::invalid(
+                "top_k",
+                self.top_k,
+                format!("1 to {MAX_TOP_K}"),
+            ));
+        }
+        Ok(())
+    }
+}
+
+/// A document that a search found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Match {
+    /// The document's key.
+    pub key: Key,
+    /// How close it is: larger is closer, whatever the metric.
+    pub score: f32,
+    /// What the metric says: squared for `l2`, the inner product for `inner_product` and `cosine`.
+    pub distance: f32,
+    /// The document.
+    pub document: Document,
+}
+
+/// What a search answers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The matches, closest first.
+    pub matches: Vec<Match>,
+    /// How they were found.
+    pub plan: Plan,
+    /// Milliseconds from the call to the answer, embedding included.
+    pub took_ms: f64,
+}
+
+/// How a search was done.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The way taken.
+    pub strategy: Strategy,
+    /// The kind of the sealed index: a FAISS factory string, or `none` while everything is in the fresh part.
+    pub index: String,
+    /// How many documents pass the filter; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub matching: Option<usize>,
+    /// Vectors in the sealed index.
+    pub sealed: usize,
+    /// Vectors added since, which are always compared one by one.
+    pub fresh: usize,
+}
+
+/// The ways to search.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Strategy {
+    /// Every vector was compared.
+    Exact,
+    /// Every vector that passes the filter was compared, and no other.
+    ExactFiltered,
+    /// The approximate index was searched.
+    Approximate,
+    /// The approximate index was searched among those that pass the filter.
+    ApproximateFiltered,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_names_exactly_one_way() {
+        assert!(Query::text("a").validate().is_ok());
+        assert!(
+            Query::default()
+                .validate()
+                .unwrap_err()
+                .to_string()
+                .contains("none of them")
+        );
+        let both = Query {
+            like: Some(Key::Integer(1)),
+            ..Query::text("a")
+        };
+        assert!(
+            both.validate()
+                .unwrap_err()
+                .to_string()
+                .contains("text and like")
+        );
+        for top_k in [0, MAX_TOP_K + 1] {
+            assert!(
+                Query::text("a")
+                    .top_k(top_k)
+                    .validate()
+                    .unwrap_err()
+                    .to_string()
+                    .contains("top_k")
+            );
+        }
+    }
+
+    #[test]
+    fn json_has_defaults_and_refuses_what_it_does_not_know() {
+        let query: Query =
+            serde_json::from_str(r#"{"text": "red", "with": {"vectors": true}}"#).unwrap();
+        assert_eq!(query, Query::text("red").with_vectors(true));
+        for json in [
+            r#"{"txet": "red"}"#,
+            r#"{"text": "red", "mode": "psychic"}"#,
+            r#"{"text": "red", "params": {"efsearch": 3}}"#,
+        ] {
+            assert!(serde_json::from_str::<Query>(json).is_err(), "{json}");
+        }
+    }
+}

@@ -1,0 +1,430 @@
+//! Searching: from a query to whole records.
+//!
+//! The planner takes an exact scan when few documents pass the filter, the index otherwise, and falls back to comparing
+//! everything when the index returns fewer than were asked for; so k matches come back whenever k documents match. The
+//! view is read before the store, so that the store's word on what is alive is the newer one.
+
+use std::time::Instant;
+
+use embedder::Purpose;
+use engine::{Hit, IdSet, Index, Kind, SearchParams};
+use storage::{Key, Reader};
+
+use crate::{
+    Answer, Collection, Document, Error, Match, Plan, Query, Result, Strategy,
+    collection::Core,
+    document::MAX_TEXT_BYTES,
+    view::{View, merge},
+    write::check_vector,
+};
+
+/// With at most this many documents that pass the filter each of them is compared: at 384 dimensions that takes about a
+/// millisecond, which is what a filtered walk through a graph takes, and it is exact.
+const SCAN_LIMIT: usize = 20_000;
+/// Vectors read from the store at a time when the index keeps none.
+const SCAN_BLOCK: usize = 4_096;
+/// How far a filter may widen the search of a graph.
+const MAX_WIDENING: usize = 8;
+
+/// A query with its vector, and the document that it must not find.
+struct Target<'a> {
+    query: &'a Query,
+    vector: Vec<f32>,
+    exclude: Option<i64>,
+}
+
+impl Target<'_> {
+    /// Hits to ask for: one more when the document itself will be among them.
+    fn wanted(&self) -> usize {
+        self.query.top_k + usize::from(self.exclude.is_some())
+    }
+}
+
+impl Collection {
+    /// Finds the documents nearest to a text, a vector or another document.
+    ///
+    /// # Errors
+    /// A query that names none or several of the three, a vector of another dimension or with NaN, an unknown key, an empty
+    /// text; what the model or the store says.
+    pub fn search(&self, query: &Query) -> Result<Answer> {
+        let mut answers = self.search_batch(std::slice::from_ref(query))?;
+        Ok(answers
+            .pop()
+            .unwrap_or_else(|| unreachable!("one query has one answer")))
+    }
+
+    /// As [`Collection::search`] for several queries, which together take less time than one by one. The answers come in the
+    /// queries' order; `took_ms` is that of the whole batch.
+    ///
+    /// # Errors
+    /// As [`Collection::search`]; one bad query fails the batch.
+    pub fn search_batch(&self, queries: &[Query]) -> Result<Vec<Answer>> {
+        let started = Instant::now();
+        let core = &self.core;
+        queries.iter().try_for_each(Query::validate)?;
+        let targets = core.targets(queries)?;
+        let view = core.current_view()?;
+        let mut answers = core.answer_all(&view, &targets)?;
+        let took_ms = started.elapsed().as_secs_f64() * 1e3;
+        answers
+            .iter_mut()
+            .for_each(|answer| answer.took_ms = took_ms);
+        Ok(answers)
+    }
+}
+
+impl Core {
+    fn targets<'a>(&self, queries: &'a [Query]) -> Result<Vec<Target<'a>>> {
+        let mut embedded = self.embed_queries(queries)?.into_iter();
+        let mut targets = Vec::with_capacity(queries.len());
+        for query in queries {
+            let mut exclude = None;
+            let vector = match (&query.text, &query.vector, &query.like) {
+                (Some(_), ..) => embedded.next().unwrap_or_default(),
+                (None, Some(vector), _) => {
+                    check_vector(self, vector, || "vector".to_owned())?;
+                    vector.clone()
+                }
+                (None, None, Some(key)) => {
+                    let (id, vector) = self.stored_vector(key)?;
+                    exclude = Some(id);
+                    vector
+                }
+                (None, None, None) => Vec::new(),
+            };
+            targets.push(Target {
+                query,
+                vector,
+                exclude,
+            });
+        }
+        Ok(targets)
+    }
+
+    fn embed_queries(&self, queries: &[Query]) -> Result<Vec<Vec<f32>>> {
+        let texts: Vec<&str> = queries
+            .iter()
+            .filter_map(|query| query.text.as_deref())
+            .collect();
+        if texts.is_empty() {
+            return Ok(Vec::new());
+        }
+        texts.iter().try_for_each(|text| check_query_text(text))?;
+        let embedded = self.model()?.embed(&texts, Purpose::Query)?;
+        Ok((0..texts.len())
+            .map(|row| embedded.row(row).to_vec())
+            .collect())
+    }
+
+    fn stored_vector(&self, key: &Key) -> Result<(i64, Vec<f32>)> {
+        let record = self
+            .read()?
+            .get(std::slice::from_ref(key), true)?
+            .pop()
+            .flatten();
+        let record = record.ok_or_else(|| Error::UnknownKey { key: key.clone() })?;
+        Ok((record.id, record.vector.unwrap_or_default()))
+    }
+
+    /// Plain queries that ask for the same go through the index together, the others one by one.
+    fn answer_all(&self, view: &View, targets: &[Target<'_>]) -> Result<Vec<Answer>> {
+        let Some(first) = targets.first() else {
+            return Ok(Vec::new());
+        };
+        let alike = |target: &Target<'_>| {
+            target.query.filter.is_none()
+                && target.wanted() == first.wanted()
+                && target.query.params == first.query.params
+        };
+        if first.query.params.exact || !targets.iter().all(alike) {
+            let reader = self.read()?;
+            return targets
+                .iter()
+                .map(|target| self.answer(view, &reader, target, None))
+                .collect();
+        }
+        let queries: Vec<f32> = targets
+            .iter()
+            .flat_map(|target| target.vector.iter().copied())
+            .collect();
+        let hits = view.nearest(&queries, first.wanted(), &self.params(&first.query.params)?)?;
+        let reader = self.read()?;
+        targets
+            .iter()
+            .zip(hits)
+            .map(|(target, hits)| self.answer(view, &reader, target, Some(hits)))
+            .collect()
+    }
+
+    fn answer(
+        &self,
+        view: &View,
+        reader: &Reader<'_>,
+        target: &Target<'_>,
+        hits: Option<Vec<Hit>>,
+    ) -> Result<Answer> {
+        let params = self.params(&target.query.params)?;
+        let (matches, strategy, matching) = match &target.query.filter {
+            Some(filter) => {
+                let ids = reader.matching(filter)?;
+                let (hits, strategy) = filtered(view, reader, target, &ids, &params)?;
+                (
+                    self.matches(reader, target, &hits)?,
+                    strategy,
+                    Some(ids.len()),
+                )
+            }
+            None => {
+                let (matches, strategy) = self.unfiltered(view, reader, target, &params, hits)?;
+                (matches, strategy, None)
+            }
+        };
+        let index = view
+            .kind()
+            .map_or_else(|| "none".to_owned(), |kind| kind.to_string());
+        let plan = Plan {
+            strategy,
+            index,
+            matching,
+            sealed: view.sealed_len(),
+            fresh: view.fresh_len(),
+        };
+        Ok(Answer {
+            matches,
+            plan,
+            took_ms: 0.0,
+        })
+    }
+
+    /// Asks for more while some of what was found is no longer alive, and compares everything when the index gives no more.
+    fn unfiltered(
+        &self,
+        view: &View,
+        reader: &Reader<'_>,
+        target: &Target<'_>,
+        params: &SearchParams,
+        mut hits: Option<Vec<Hit>>,
+    ) -> Result<(Vec<Match>, Strategy)> {
+        let mut exact = params.exact || view.is_exact();
+        let mut asked = target.wanted();
+        loop {
+            let found = match hits.take() {
+                Some(hits) => hits,
+                None if exact => everything(view, reader, &target.vector, asked)?,
+                None => view
+                    .nearest(&target.vector, asked, params)?
+                    .pop()
+                    .unwrap_or_default(),
+            };
+            let matches = self.matches(reader, target, &found)?;
+            let exhausted = found.len() < asked;
+            if matches.len() == target.query.top_k || (exhausted && exact) {
+                return Ok((
+                    matches,
+                    if exact {
+                        Strategy::Exact
+                    } else {
+                        Strategy::Approximate
+                    },
+                ));
+            }
+            exact |= exhausted;
+            asked = asked.saturating_mul(2);
+        }
+    }
+
+    /// The records behind the hits; those that are no longer alive drop out.
+    fn matches(
+        &self,
+        reader: &Reader<'_>,
+        target: &Target<'_>,
+        hits: &[Hit],
+    ) -> Result<Vec<Match>> {
+        let ids: Vec<i64> = hits.iter().map(|hit| hit.id).collect();
+        let records = reader.records(&ids, target.query.with.vectors)?;
+        let metric = self.locked.config.metric;
+        let mut matches = Vec::with_capacity(target.query.top_k.min(ids.len()));
+        for (hit, record) in hits.iter().zip(records) {
+            let Some(record) = record.filter(|record| Some(record.id) != target.exclude) else {
+                continue;
+            };
+            if matches.len() == target.query.top_k {
+                break;
+            }
+            let document = Document::from(record);
+            matches.push(Match {
+                key: document.key.clone(),
+                score: metric.score(hit.distance),
+                distance: hit.distance,
+                document,
+            });
+        }
+        Ok(matches)
+    }
+
+    /// The query's parameters, refused when they do not fit the kind of index that the collection grows into.
+    fn params(&self, params: &SearchParams) -> Result<SearchParams> {
+        params.check(self.locked.config.index.kind_for(usize::MAX))?;
+        Ok(*params)
+    }
+}
+
+fn check_query_text(text: &str) -> Result<()> {
+    if text.trim().is_empty() {
+        return Err(Error::invalid(
+            "text",
+            "an empty text",
+            "some words to search for",
+        ));
+    }
+    if text.len() > MAX_TEXT_BYTES {
+        return Err(Error::invalid(
+            "text",
+            format!("{} bytes", text.len()),
+            format!("at most {MAX_TEXT_BYTES} bytes"),
+        ));
+    }
+    Ok(())
+}
+
+/// Compares every vector there is.
+fn everything(view: &View, reader: &Reader<'_>, query: &[f32], k: usize) -> Result<Vec<Hit>> {
+    if view.kind().is_some_and(|kind| !kind.is_lossless()) {
+        return scan_rows(view, reader, query, k);
+    }
+    let exact = SearchParams {
+        exact: true,
+        ..SearchParams::default()
+    };
+    Ok(view.nearest(query, k, &exact)?.pop().unwrap_or_default())
+}
+
+/// The nearest among `ids`, which pass the filter, and how they were found.
+fn filtered(
+    view: &View,
+    reader: &Reader<'_>,
+    target: &Target<'_>,
+    ids: &[i64],
+    params: &SearchParams,
+) -> Result<(Vec<Hit>, Strategy)> {
+    let (query, k) = (target.vector.as_slice(), target.wanted());
+    if ids.len() > SCAN_LIMIT && !params.exact && !view.is_exact() {
+        let total = view.sealed_len() + view.fresh_len();
+        let hits = view.nearest_in(
+            query,
+            k,
+            &widened(params, ids.len(), total),
+            &IdSet::from_sorted(ids),
+        )?;
+        if hits.len() == k.min(ids.len()) {
+            return Ok((hits, Strategy::ApproximateFiltered));
+        }
+    }
+    let hits = match view.scan(query, k, ids)? {
+        Some(hits) => hits,
+        None => scan_some_rows(view, reader, query, k, ids)?,
+    };
+    Ok((hits, Strategy::ExactFiltered))
+}
+
+/// A graph or a list search that may only keep one vector in `total / matching` must look at that many more.
+fn widened(params: &SearchParams, matching: usize, total: usize) -> SearchParams {
+    let factor = total.div_ceil(matching.max(1)).clamp(1, MAX_WIDENING);
+    SearchParams {
+        ef_search: Some(
+            params
+                .ef_search
+                .unwrap_or(engine::DEFAULT_EF_SEARCH)
+                .saturating_mul(factor),
+        ),
+        nprobe: Some(
+            params
+                .nprobe
+                .unwrap_or(engine::DEFAULT_NPROBE)
+                .saturating_mul(factor),
+        ),
+        exact: false,
+    }
+}
+
+/// Exact over the stored vectors themselves, for indexes that keep only codes.
+fn scan_rows(view: &View, reader: &Reader<'_>, query: &[f32], k: usize) -> Result<Vec<Hit>> {
+    let mut block = Block::new(view, query, k);
+    let mut failure = None;
+    reader.for_each_vector(0, &mut |id, vector| match block.push(id, vector) {
+        Ok(()) => std::ops::ControlFlow::Continue(()),
+        Err(error) => {
+            failure = Some(error);
+            std::ops::ControlFlow::Break(())
+        }
+    })?;
+    failure.map_or_else(|| block.finish(), Err)
+}
+
+fn scan_some_rows(
+    view: &View,
+    reader: &Reader<'_>,
+    query: &[f32],
+    k: usize,
+    ids: &[i64],
+) -> Result<Vec<Hit>> {
+    let mut block = Block::new(view, query, k);
+    for ids in ids.chunks(SCAN_BLOCK) {
+        for (&id, vector) in ids.iter().zip(reader.vectors(ids)?) {
+            if let Some(vector) = vector {
+                block.push(id, &vector)?;
+            }
+        }
+    }
+    block.finish()
+}
+
+/// Rows gathered until there are enough for a flat index of their own.
+struct Block<'a> {
+    view: &'a View,
+    query: &'a [f32],
+    k: usize,
+    ids: Vec<i64>,
+    vectors: Vec<f32>,
+    best: Vec<Hit>,
+}
+
+impl<'a> Block<'a> {
+    fn new(view: &'a View, query: &'a [f32], k: usize) -> Self {
+        Self {
+            view,
+            query,
+            k,
+            ids: Vec::new(),
+            vectors: Vec::new(),
+            best: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, id: i64, vector: &[f32]) -> Result<()> {
+        self.ids.push(id);
+        self.vectors.extend_from_slice(vector);
+        if self.ids.len() == SCAN_BLOCK {
+            self.flush()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn flush(&mut self) -> Result<()> {
+        let mut index = Index::new(self.view.dimension, self.view.metric, Kind::Flat)?;
+        index.add(&self.ids, &self.vectors)?;
+        let found = index
+            .scan(self.query, self.k, &self.ids)?
+            .unwrap_or_default();
+        merge(&mut self.best, found, self.view.metric, self.k);
+        self.ids.clear();
+        self.vectors.clear();
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<Vec<Hit>> {
+        self.flush()?;
+        Ok(self.best)
+    }
+}

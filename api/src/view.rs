@@ -1,0 +1,317 @@
+//! What a search sees: one immutable view of a collection's vectors, swapped whole.
+//!
+//! A view has a *sealed* index (shared, never written to), the *fresh* segments (flat, of the rows since, exact) and the set
+//! of deleted ids. A fresh segment may grow under a view that is in use; what it gains is committed already, so seeing it
+//! early is harmless. Whether an id is alive is for the document store to say; the view may lag behind it.
+
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use engine::{Hit, IdSet, Index, Kind, Metric, SearchParams, Select};
+use storage::Seal;
+
+use crate::Result;
+
+/// Vectors per fresh segment: appending to one copies at most this many, under a lock that searches share.
+const SEGMENT_VECTORS: usize = 16_384;
+
+/// The sealed index and the record of it in the document store.
+pub(crate) struct Sealed {
+    pub(crate) index: Index,
+    pub(crate) seal: Seal,
+}
+
+/// A flat index of recent rows.
+pub(crate) struct Segment {
+    index: RwLock<Index>,
+}
+
+impl Segment {
+    fn new(dimension: usize, metric: Metric) -> Result<Self> {
+        Ok(Self {
+            index: RwLock::new(Index::new(dimension, metric, Kind::Flat)?),
+        })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn add(&self, ids: &[i64], vectors: &[f32]) -> Result<()> {
+        Ok(self
+            .index
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .add(ids, vectors)?)
+    }
+
+    fn last_id(&self) -> i64 {
+        self.read().last_id().unwrap_or(0)
+    }
+}
+
+/// One state of a collection's vectors.
+pub(crate) struct View {
+    pub(crate) dimension: usize,
+    pub(crate) metric: Metric,
+    pub(crate) sealed: Option<Arc<Sealed>>,
+    pub(crate) fresh: Vec<Arc<Segment>>,
+    pub(crate) deleted: Arc<IdSet>,
+    /// The store's write counter that this view has caught up with.
+    pub(crate) sequence: u64,
+    /// The largest id that this view has seen.
+    pub(crate) last_id: i64,
+}
+
+impl View {
+    pub(crate) fn empty(dimension: usize, metric: Metric) -> Self {
+        Self {
+            dimension,
+            metric,
+            sealed: None,
+            fresh: Vec::new(),
+            deleted: Arc::default(),
+            sequence: 0,
+            last_id: 0,
+        }
+    }
+
+    pub(crate) fn kind(&self) -> Option<Kind> {
+        self.sealed.as_ref().map(|sealed| sealed.index.kind())
+    }
+
+    pub(crate) fn sealed_len(&self) -> usize {
+        self.sealed.as_ref().map_or(0, |sealed| sealed.index.len())
+    }
+
+    pub(crate) fn fresh_len(&self) -> usize {
+        self.fresh.iter().map(|segment| segment.read().len()).sum()
+    }
+
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let fresh: usize = self
+            .fresh
+            .iter()
+            .map(|segment| segment.read().memory_bytes())
+            .sum();
+        fresh
+            + self
+                .sealed
+                .as_ref()
+                .map_or(0, |sealed| sealed.index.memory_bytes())
+    }
+
+    /// Whether an unfiltered search compares every vector anyway.
+    pub(crate) fn is_exact(&self) -> bool {
+        self.kind().is_none_or(|kind| kind == Kind::Flat)
+    }
+
+    /// The view after a write: `ids` joined with their row-major `vectors`, `deleted` ids gone. Segments up to `frozen` are
+    /// being compacted and take no more.
+    pub(crate) fn after_write(
+        &self,
+        ids: &[i64],
+        vectors: &[f32],
+        deleted: &[i64],
+        frozen: i64,
+        sequence: u64,
+    ) -> Result<Self> {
+        let mut next = Self {
+            deleted: Arc::clone(&self.deleted),
+            sequence,
+            ..self.shared()
+        };
+        for (ids, vectors) in ids
+            .chunks(SEGMENT_VECTORS)
+            .zip(vectors.chunks(SEGMENT_VECTORS * self.dimension))
+        {
+            next.append(ids, vectors, frozen)?;
+        }
+        if !deleted.is_empty() {
+            let mut set = IdSet::clone(&self.deleted);
+            deleted.iter().for_each(|&id| {
+                set.insert(id);
+            });
+            next.deleted = Arc::new(set);
+        }
+        Ok(next)
+    }
+
+    fn append(&mut self, ids: &[i64], vectors: &[f32], frozen: i64) -> Result<()> {
+        let open = self.fresh.last().filter(|segment| {
+            let index = segment.read();
+            index.len() + ids.len() <= SEGMENT_VECTORS
+                && index.last_id().is_some_and(|last| last > frozen)
+        });
+        match open {
+            Some(segment) => segment.add(ids, vectors)?,
+            None => {
+                let segment = Segment::new(self.dimension, self.metric)?;
+                segment.add(ids, vectors)?;
+                self.fresh.push(Arc::new(segment));
+            }
+        }
+        self.last_id = ids.last().copied().unwrap_or(self.last_id);
+        Ok(())
+    }
+
+    /// The view after compaction: `sealed` takes the place of the old one and of the segments up to its last id.
+    pub(crate) fn after_seal(&self, sealed: Sealed, deleted: IdSet) -> Self {
+        let last_id = sealed.seal.last_id;
+        let mut next = self.shared();
+        next.fresh.retain(|segment| segment.last_id() > last_id);
+        next.sealed = Some(Arc::new(sealed));
+        next.deleted = Arc::new(deleted);
+        next
+    }
+
+    fn shared(&self) -> Self {
+        Self {
+            dimension: self.dimension,
+            metric: self.metric,
+            sealed: self.sealed.clone(),
+            fresh: self.fresh.clone(),
+            deleted: Arc::clone(&self.deleted),
+            sequence: self.sequence,
+            last_id: self.last_id,
+        }
+    }
+
+    /// The `k` nearest of each row-major query, closest first, deleted ids left out.
+    pub(crate) fn nearest(
+        &self,
+        queries: &[f32],
+        k: usize,
+        params: &SearchParams,
+    ) -> Result<Vec<Vec<Hit>>> {
+        let select = if self.deleted.is_empty() {
+            Select::All
+        } else {
+            Select::Except(&self.deleted)
+        };
+        self.search_parts(queries, k, params, select)
+    }
+
+    /// The `k` nearest of each query among `ids`, by the index's own search.
+    pub(crate) fn nearest_in(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        ids: &IdSet,
+    ) -> Result<Vec<Hit>> {
+        Ok(self
+            .search_parts(query, k, params, Select::Only(ids))?
+            .pop()
+            .unwrap_or_default())
+    }
+
+    fn search_parts(
+        &self,
+        queries: &[f32],
+        k: usize,
+        params: &SearchParams,
+        select: Select<'_>,
+    ) -> Result<Vec<Vec<Hit>>> {
+        let mut best = vec![Vec::new(); queries.len() / self.dimension];
+        if let Some(sealed) = &self.sealed {
+            best = sealed.index.search(queries, k, params, select)?;
+        }
+        for segment in &self.fresh {
+            let found = segment.read().search(queries, k, params, select)?;
+            for (best, found) in best.iter_mut().zip(found) {
+                merge(best, found, self.metric, k);
+            }
+        }
+        Ok(best)
+    }
+
+    /// The `k` nearest among `ids` (ascending), each of them compared. `None` when the sealed index keeps no whole vectors.
+    pub(crate) fn scan(&self, query: &[f32], k: usize, ids: &[i64]) -> Result<Option<Vec<Hit>>> {
+        let mut best = Vec::new();
+        if let Some(sealed) = &self.sealed {
+            let Some(hits) = sealed.index.scan(query, k, ids)? else {
+                return Ok(None);
+            };
+            best = hits;
+        }
+        for segment in &self.fresh {
+            let found = segment.read().scan(query, k, ids)?.unwrap_or_default();
+            merge(&mut best, found, self.metric, k);
+        }
+        Ok(Some(best))
+    }
+}
+
+/// Keeps the `k` closest of both lists, closest first; ties go to the older id.
+pub(crate) fn merge(best: &mut Vec<Hit>, found: Vec<Hit>, metric: Metric, k: usize) {
+    if found.is_empty() {
+        return;
+    }
+    best.extend(found);
+    best.sort_by(|a, b| {
+        metric
+            .score(b.distance)
+            .total_cmp(&metric.score(a.distance))
+            .then(a.id.cmp(&b.id))
+    });
+    best.truncate(k);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ids(hits: &[Hit]) -> Vec<i64> {
+        hits.iter().map(|hit| hit.id).collect()
+    }
+
+    #[test]
+    fn what_joins_is_found_and_what_leaves_is_not() {
+        let view = View::empty(1, Metric::L2);
+        let view = view
+            .after_write(&[1, 2, 3], &[1.0, 2.0, 3.0], &[], 0, 1)
+            .unwrap();
+        let view = view.after_write(&[4], &[1.1], &[2], 0, 2).unwrap();
+        assert_eq!(view.fresh.len(), 1);
+        let found = view.nearest(&[1.0], 10, &SearchParams::default()).unwrap();
+        assert_eq!(ids(&found[0]), [1, 4, 3]);
+        assert_eq!(
+            ids(&view.scan(&[1.0], 2, &[3, 4]).unwrap().unwrap()),
+            [4, 3]
+        );
+        assert_eq!((view.sequence, view.last_id), (2, 4));
+    }
+
+    #[test]
+    fn a_frozen_segment_takes_no_more_and_leaves_when_it_is_sealed() {
+        let view = View::empty(1, Metric::L2)
+            .after_write(&[1, 2], &[1.0, 2.0], &[], 0, 1)
+            .unwrap();
+        let view = view.after_write(&[3], &[3.0], &[], 2, 2).unwrap();
+        assert_eq!(view.fresh.len(), 2);
+        let mut index = Index::new(1, Metric::L2, Kind::Flat).unwrap();
+        index.add(&[1, 2], &[1.0, 2.0]).unwrap();
+        let seal = Seal {
+            generation: 1,
+            file: "index-1".into(),
+            kind: "Flat".into(),
+            last_id: 2,
+            sequence: 1,
+            keeps_removed: false,
+        };
+        let view = view.after_seal(Sealed { index, seal }, IdSet::default());
+        assert_eq!((view.sealed_len(), view.fresh_len()), (2, 1));
+        let found = view.nearest(&[0.0], 3, &SearchParams::default()).unwrap();
+        assert_eq!(ids(&found[0]), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_large_write_is_cut_into_segments() {
+        let n = SEGMENT_VECTORS * 2 + 5;
+        let ids: Vec<i64> = (1..=i64::try_from(n).unwrap()).collect();
+        let view = View::empty(1, Metric::L2)
+            .after_write(&ids, &vec![0.5; n], &[], 0, 1)
+            .unwrap();
+        assert_eq!((view.fresh.len(), view.fresh_len()), (3, n));
+    }
+}

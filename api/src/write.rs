@@ -1,0 +1,269 @@
+//! From documents to committed rows: check, render, find out what is new, embed that, commit all of it at once.
+
+use std::collections::HashMap;
+
+use embedder::{Embeddings, Purpose};
+use storage::{Key, Metadata, NewDocument, Record};
+
+use crate::{Document, Error, Result, Upserted, collection::Core, document::MAX_TEXT_BYTES};
+
+/// Documents on their way into the store.
+pub(crate) struct Rows {
+    rows: Vec<Row>,
+    /// Distinct texts that the model must embed; rows refer to them by position.
+    texts: Vec<String>,
+    embedded: Option<Embeddings>,
+    done: Upserted,
+}
+
+struct Row {
+    key: Key,
+    text: Option<String>,
+    metadata: Metadata,
+    vector: Source,
+}
+
+enum Source {
+    Given(Vec<f32>),
+    Embed(usize),
+}
+
+impl Rows {
+    /// Checks every document and leaves out those that the store already holds exactly so.
+    pub(crate) fn prepare(core: &Core, mut documents: Vec<Document>) -> Result<Self> {
+        check_keys(&documents)?;
+        for document in &mut documents {
+            complete(core, document)?;
+        }
+        let keys: Vec<Key> = documents
+            .iter()
+            .map(|document| document.key.clone())
+            .collect();
+        let stored = core.read()?.get(&keys, true)?;
+        let mut rows = Self {
+            rows: Vec::with_capacity(documents.len()),
+            texts: Vec::new(),
+            embedded: None,
+            done: Upserted::default(),
+        };
+        let mut known = HashMap::new();
+        for (document, stored) in documents.into_iter().zip(stored) {
+            rows.take(document, stored, &mut known);
+        }
+        Ok(rows)
+    }
+
+    fn take(
+        &mut self,
+        document: Document,
+        stored: Option<Record>,
+        known: &mut HashMap<String, usize>,
+    ) {
+        let Some(stored) = stored else {
+            self.done.added += 1;
+            return self.push(document, None, known);
+        };
+        let same_text = stored.text == document.text;
+        let same_vector = match &document.vector {
+            Some(vector) => stored.vector.as_ref() == Some(vector),
+            None => same_text,
+        };
+        if same_text && same_vector && stored.metadata == document.metadata {
+            self.done.unchanged += 1;
+            return;
+        }
+        self.done.updated += 1;
+        let reuse = if same_text { stored.vector } else { None };
+        self.push(document, reuse, known);
+    }
+
+    fn push(
+        &mut self,
+        document: Document,
+        reuse: Option<Vec<f32>>,
+        known: &mut HashMap<String, usize>,
+    ) {
+        let Document {
+            key,
+            text,
+            vector,
+            metadata,
+        } = document;
+        let vector = match (vector.or(reuse), &text) {
+            (Some(vector), _) => Source::Given(vector),
+            (None, text) => Source::Embed(self.text(text.as_deref().unwrap_or_default(), known)),
+        };
+        self.rows.push(Row {
+            key,
+            text,
+            metadata,
+            vector,
+        });
+    }
+
+    fn text(&mut self, text: &str, known: &mut HashMap<String, usize>) -> usize {
+        if let Some(&position) = known.get(text) {
+            return position;
+        }
+        known.insert(text.to_owned(), self.texts.len());
+        self.texts.push(text.to_owned());
+        self.texts.len() - 1
+    }
+
+    /// Embeds what must be embedded. Holds no lock.
+    pub(crate) fn embed(&mut self, core: &Core) -> Result<()> {
+        if self.texts.is_empty() {
+            return Ok(());
+        }
+        let texts = std::mem::take(&mut self.texts);
+        self.done.embedded = texts.len();
+        let embedded = core.model()?.submit(texts, Purpose::Document)?.wait()?;
+        self.done.truncated = self
+            .rows
+            .iter()
+            .filter(|row| matches!(row.vector, Source::Embed(at) if embedded.truncated()[at]))
+            .count();
+        self.embedded = Some(embedded);
+        Ok(())
+    }
+
+    /// Commits the rows in one transaction and shows them to searches.
+    pub(crate) fn commit(self, core: &Core) -> Result<Upserted> {
+        if self.rows.is_empty() {
+            return Ok(self.done);
+        }
+        let vectors: Vec<&[f32]> = self.rows.iter().map(|row| self.vector(row)).collect();
+        let documents: Vec<NewDocument<'_>> = self
+            .rows
+            .iter()
+            .zip(&vectors)
+            .map(|(row, vector)| row.as_new(vector))
+            .collect();
+        let writing = core.start_writing()?;
+        let written = core.store.upsert(&documents)?;
+        core.join(
+            &written.ids,
+            &vectors.concat(),
+            &written.replaced,
+            written.sequence,
+        )?;
+        drop(writing);
+        Ok(self.done)
+    }
+
+    fn vector<'a>(&'a self, row: &'a Row) -> &'a [f32] {
+        match (&row.vector, &self.embedded) {
+            (Source::Given(vector), _) => vector,
+            (Source::Embed(at), Some(embedded)) => embedded.row(*at),
+            (Source::Embed(_), None) => &[],
+        }
+    }
+}
+
+impl Row {
+    fn as_new<'a>(&'a self, vector: &'a [f32]) -> NewDocument<'a> {
+        NewDocument {
+            key: &self.key,
+            text: self.text.as_deref(),
+            metadata: &self.metadata,
+            vector,
+        }
+    }
+}
+
+fn check_keys(documents: &[Document]) -> Result<()> {
+    let mut seen = HashMap::with_capacity(documents.len());
+    for (position, document) in documents.iter().enumerate() {
+        if let Some(first) = seen.insert(&document.key, position) {
+            return Err(Error::DuplicateKey {
+                key: document.key.clone(),
+                first: first + 1,
+                second: position + 1,
+            });
+        }
+    }
+    Ok(())
+}
+
+/// Renders the text that a document lacks, and checks that it has what its collection needs.
+fn complete(core: &Core, document: &mut Document) -> Result<()> {
+    if let Some(vector) = &document.vector {
+        check_vector(core, vector, || {
+            format!("the vector of document {}", document.key)
+        })?;
+    } else if core.locked.model.is_none() {
+        let reason = format!(
+            "it has no vector, and collection {:?} has no model to make one; give \"vector\"",
+            core.name
+        );
+        return Err(unusable(document, reason));
+    }
+    if document.text.is_none() && document.vector.is_none() {
+        document.text = Some(render(core, document)?);
+    }
+    check_text(document)
+}
+
+fn render(core: &Core, document: &Document) -> Result<String> {
+    let Some(template) = &core.template else {
+        return Err(unusable(
+            document,
+            "it has neither text nor vector, and the collection has no template to make a text"
+                .to_owned(),
+        ));
+    };
+    template.render(&document.metadata)
+}
+
+fn check_text(document: &Document) -> Result<()> {
+    let Some(text) = &document.text else {
+        return Ok(());
+    };
+    if text.len() > MAX_TEXT_BYTES {
+        let reason = format!(
+            "its text has {} bytes, at most {MAX_TEXT_BYTES} are taken; split it into several documents",
+            text.len()
+        );
+        return Err(unusable(document, reason));
+    }
+    if document.vector.is_none() && text.trim().is_empty() {
+        return Err(unusable(
+            document,
+            "its text is empty, so there is nothing to embed".to_owned(),
+        ));
+    }
+    Ok(())
+}
+
+fn unusable(document: &Document, reason: String) -> Error {
+    Error::UnusableDocument {
+        key: document.key.clone(),
+        reason,
+    }
+}
+
+/// Checks a vector that came from outside.
+pub(crate) fn check_vector(core: &Core, vector: &[f32], field: impl Fn() -> String) -> Result<()> {
+    let expected = core.locked.dimension();
+    if vector.len() != expected {
+        let source_of_dimension = core
+            .locked
+            .model
+            .as_ref()
+            .map_or_else(String::new, |model| format!(" (model {})", model.name));
+        return Err(Error::DimensionMismatch {
+            field: field(),
+            given: vector.len(),
+            expected,
+            source_of_dimension,
+        });
+    }
+    match vector.iter().position(|value| !value.is_finite()) {
+        Some(component) => Err(Error::NotFinite {
+            field: field(),
+            value: vector[component],
+            component,
+        }),
+        None => Ok(()),
+    }
+}
