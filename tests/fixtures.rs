@@ -1,1 +1,141 @@
-//! Fixtures.
+//! What the tests share: the real binary, the real model's folder, and a brute force to compare with.
+//!
+//! Nothing here skips: where the model or the runtime is missing the test fails and says how to get them.
+
+use std::{
+    ffi::OsStr,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::OnceLock,
+};
+
+use serde_json::Value;
+
+/// The cache folder with ONNX Runtime and the default model.
+///
+/// # Panics
+/// When it lacks them; `make setup` fetches them.
+#[must_use]
+pub fn home() -> PathBuf {
+    let home = vinedb::default_home();
+    let model = home.join("models").join(vinedb::DEFAULT_MODEL).join("model.onnx");
+    assert!(model.is_file(), "{} is missing: run `make setup`", model.display());
+    home
+}
+
+/// The `vinedb` binary of the profile that the tests run in, built if need be.
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn binary() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| build("vinedb", "vinedb"))
+}
+
+/// The `sommelier` binary, as [`binary`].
+///
+/// # Panics
+/// When it cannot be built.
+#[must_use]
+pub fn sommelier() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| build("vinedb-examples", "sommelier"))
+}
+
+/// Tests in one package cannot name the binaries of another, so Cargo is asked to build it into the same folder.
+fn build(package: &str, name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let folder = test.parent().and_then(Path::parent).expect("a test lies in TARGET/PROFILE/deps").to_owned();
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--locked", "--package", package, "--bin", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.env("CARGO_TARGET_DIR", folder.parent().expect("a profile lies in a target folder"));
+    if folder.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo can be started");
+    assert!(status.success(), "cargo build --package {package} failed");
+    folder.join(name)
+}
+
+/// How a command ended.
+#[derive(Debug)]
+pub struct Run {
+    /// Its exit code; -1 after a signal.
+    pub code: i32,
+    /// Its standard output.
+    pub stdout: String,
+    /// Its standard error.
+    pub stderr: String,
+}
+
+impl Run {
+    /// The JSON value on standard output.
+    ///
+    /// # Panics
+    /// When there is none, or more than one.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+    }
+
+    /// Itself, when the command succeeded.
+    ///
+    /// # Panics
+    /// When it failed.
+    #[must_use]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+
+    /// The one line on standard error of a command that failed with exit code 1.
+    ///
+    /// # Panics
+    /// When it did not fail like that.
+    #[must_use]
+    pub fn error(&self) -> &str {
+        assert_eq!(self.code, 1, "{self:?}");
+        let line = self.stderr.trim_end();
+        assert!(line.starts_with("error: ") && !line.contains('\n'), "one sentence was expected: {self:?}");
+        line
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+/// Runs `vinedb` with these arguments.
+///
+/// # Panics
+/// When it cannot be started.
+pub fn vinedb<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
+    command(args).output().expect("the binary can be started").into()
+}
+
+/// `vinedb` with these arguments, to be started by the caller.
+pub fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
+    let mut command = Command::new(binary());
+    command.args(args).env("VINEDB_HOME", home()).env_remove("VINEDB_LOG");
+    command
+}
+
+/// Cosine of two vectors, in f64.
+#[must_use]
+pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
+    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt()).max(f64::MIN_POSITIVE)
+}
+
+/// Squared Euclidean distance of two vectors, in f64.
+#[must_use]
+pub fn squared_l2(a: &[f32], b: &[f32]) -> f64 {
+    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+}
