@@ -1,1 +1,124 @@
-//! .
+//! The numbers that FAISS 1.12 gave in Python (`golden.py` writes `golden.json`), through every way a parameter takes.
+
+use serde::Deserialize;
+
+use super::fixtures::{Random, ids};
+use crate::{Index, Kind, KmeansOptions, Metric, SearchParams, Select, kmeans, with_threads};
+
+const DIMENSION: usize = 8;
+const ROWS: usize = 4000;
+
+#[derive(Deserialize)]
+struct Golden {
+    searches: Vec<Search>,
+    kmeans: Clusters,
+    spherical: Clusters,
+}
+
+#[derive(Deserialize)]
+struct Search {
+    name: String,
+    ids: Vec<Vec<i64>>,
+    distances: Vec<Vec<f32>>,
+}
+
+#[derive(Deserialize)]
+struct Clusters {
+    objective: Vec<f32>,
+    centroids: Vec<f32>,
+}
+
+fn golden() -> Golden {
+    serde_json::from_str(include_str!("golden.json")).unwrap()
+}
+
+/// Integers from -500 to 500.
+fn points(seed: u64, rows: usize) -> Vec<f32> {
+    let mut random = Random(seed);
+    (0..rows * DIMENSION)
+        .map(|_| i16::try_from(random.below(1001)).unwrap() - 500)
+        .map(f32::from)
+        .collect()
+}
+
+fn close(one: f32, two: f32) -> bool {
+    (one - two).abs() <= 1e-5 * two.abs().max(1e-2)
+}
+
+#[test]
+fn searches_answer_what_faiss_answers_in_python() {
+    let hnsw = Kind::Hnsw { m: 4, sq8: false };
+    let ivf = Kind::Ivf { nlist: 32 };
+    let none = SearchParams::default();
+    let ef = |ef| SearchParams {
+        ef_search: Some(ef),
+        ..none
+    };
+    let probe = |nprobe| SearchParams {
+        nprobe: Some(nprobe),
+        ..none
+    };
+    let cases = [
+        ("flat l2", Metric::L2, Kind::Flat, none),
+        ("flat inner_product", Metric::InnerProduct, Kind::Flat, none),
+        ("flat cosine", Metric::Cosine, Kind::Flat, none),
+        ("hnsw ef 6", Metric::L2, hnsw, ef(6)),
+        ("hnsw ef 40", Metric::L2, hnsw, ef(40)),
+        ("ivf nprobe 1", Metric::L2, ivf, probe(1)),
+        ("ivf nprobe 4", Metric::L2, ivf, probe(4)),
+    ];
+    let (data, queries) = (points(1, ROWS), points(2, 10));
+    let golden = golden().searches;
+    assert_eq!(golden.len(), cases.len());
+    for ((name, metric, kind, params), expected) in cases.into_iter().zip(golden) {
+        assert_eq!(name, expected.name);
+        let mut index = Index::new(DIMENSION, metric, kind).unwrap();
+        index.train(&data).unwrap();
+        with_threads(1, || index.add(&ids(ROWS), &data)).unwrap();
+        let found = index.search(&queries, 5, &params, Select::All).unwrap();
+        for (hits, (ids, distances)) in found
+            .iter()
+            .zip(expected.ids.iter().zip(&expected.distances))
+        {
+            assert_eq!(
+                &hits.iter().map(|hit| hit.id).collect::<Vec<_>>(),
+                ids,
+                "{name}"
+            );
+            assert!(
+                hits.iter()
+                    .zip(distances)
+                    .all(|(hit, distance)| close(hit.distance, *distance)),
+                "{name}: {hits:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn kmeans_finds_what_faiss_finds_in_python() {
+    let data = points(1, ROWS);
+    let golden = golden();
+    for (spherical, expected) in [(false, golden.kmeans), (true, golden.spherical)] {
+        let options = KmeansOptions {
+            seed: 1234,
+            iterations: 8,
+            spherical,
+            redo: 1,
+        };
+        let found = kmeans(&data, DIMENSION, 6, &options).unwrap();
+        for (found, expected) in [
+            (&found.objective, &expected.objective),
+            (&found.centroids, &expected.centroids),
+        ] {
+            assert_eq!(found.len(), expected.len());
+            assert!(
+                found
+                    .iter()
+                    .zip(expected)
+                    .all(|(one, two)| (one - two).abs() <= 1e-3 * two.abs().max(0.1)),
+                "{found:?} {expected:?}"
+            );
+        }
+    }
+}

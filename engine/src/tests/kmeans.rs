@@ -33,19 +33,19 @@ fn assert_is_clustering(points: &[f32], k: usize, options: &KmeansOptions) -> cr
         };
         let cluster = clustering.assignments[row] as usize;
         sizes[cluster] += 1;
-        let (claimed, nearest) = (
-            f64::from(clustering.distances[row]),
-            (0..k)
-                .map(|c| f64::from(metric.score(to(c) as f32)))
-                .fold(f64::MIN, f64::max),
-        );
+        let claimed = f64::from(clustering.distances[row]);
+        let sign = if options.spherical { -1.0 } else { 1.0 };
+        let nearest = (0..k)
+            .map(|cluster| sign * to(cluster))
+            .fold(f64::MAX, f64::min);
+        let tolerance = 1e-4 * claimed.abs().max(1.0);
         assert!(
-            (to(cluster) - claimed).abs() < 1e-4 * claimed.abs().max(1.0),
+            (to(cluster) - claimed).abs() < tolerance,
             "row {row}: {} is {claimed}",
             to(cluster)
         );
         assert!(
-            nearest - f64::from(metric.score(to(cluster) as f32)) < 1e-4 * nearest.abs().max(1.0),
+            sign * to(cluster) - nearest < tolerance,
             "row {row} has a nearer centroid"
         );
     }
