@@ -22,7 +22,7 @@ use crate::{
 const FORMAT: u32 = 1;
 const MANIFEST: &str = "manifest";
 /// A manifest is a few hundred bytes; anything much larger is not one.
-const MANIFEST_LIMIT: u64 = 1 << 20;
+const MANIFEST_LIMIT: usize = 1 << 20;
 const ZSTD_LEVEL: i32 = 3;
 
 /// What a snapshot holds.
@@ -223,10 +223,10 @@ fn read_manifest<R: Read>(
     }
     let mut encoded = Vec::new();
     entry
-        .take(MANIFEST_LIMIT)
+        .take(MANIFEST_LIMIT as u64)
         .read_to_end(&mut encoded)
         .map_err(|error| damaged(path, &error))?;
-    let config = bincode::config::standard().with_limit::<{ MANIFEST_LIMIT as usize }>();
+    let config = bincode::config::standard().with_limit::<MANIFEST_LIMIT>();
     let (manifest, _): (Manifest, usize) =
         bincode::serde::decode_from_slice(&encoded, config).map_err(|_| no_snapshot())?;
     if manifest.format != FORMAT {

@@ -66,7 +66,7 @@ pub(crate) fn get(args: args::Get, home: PathBuf, output: &Output) -> Result<Out
         .iter()
         .filter(|key| !documents.iter().any(|document| document.key == **key))
     {
-        output.note(format!("there is no document with key {key}"));
+        Output::note(format!("there is no document with key {key}"));
     }
     let found = !documents.is_empty();
     if found || output.is_json() {

@@ -41,7 +41,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Ok(Outcome::Interrupted) => ExitCode::from(INTERRUPTED),
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
-            output.error(&error);
+            Output::error(&error);
             ExitCode::FAILURE
         }
     }

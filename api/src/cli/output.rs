@@ -39,13 +39,13 @@ impl Output {
     }
 
     /// Says something that is not a result.
-    pub(crate) fn note(&self, message: impl AsRef<str>) {
+    pub(crate) fn note(message: impl AsRef<str>) {
         let _ = writeln!(io::stderr(), "{}", message.as_ref());
     }
 
     /// Says why the command failed, in one sentence.
-    pub(crate) fn error(&self, error: &anyhow::Error) {
-        self.note(format!("error: {}", sentence(error)));
+    pub(crate) fn error(error: &anyhow::Error) {
+        Self::note(format!("error: {}", sentence(error)));
     }
 }
 

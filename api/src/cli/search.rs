@@ -46,7 +46,9 @@ pub(crate) fn run(args: Search, home: PathBuf, output: &Output) -> Result<Outcom
                 ..base.clone()
             })
             .collect();
-        output.result(&collection.search_batch(&queries)?, batch_text)?;
+        output.result(&collection.search_batch(&queries)?, |answers| {
+            batch_text(answers)
+        })?;
         return Ok(Outcome::Done);
     }
     let mut query = Query {
@@ -66,7 +68,7 @@ pub(crate) fn run(args: Search, home: PathBuf, output: &Output) -> Result<Outcom
     let printing = Instant::now();
     output.result(&answer, answer_text)?;
     if args.timing {
-        output.note(split.text(printing.elapsed()));
+        Output::note(split.text(printing.elapsed()));
     }
     Ok(Outcome::Done)
 }
@@ -123,7 +125,7 @@ fn parameters(pairs: &[String]) -> Result<SearchParams> {
     serde_json::from_value(fields.into()).map_err(|error| anyhow::anyhow!("--param: {error}"))
 }
 
-fn batch_text(answers: &Vec<Answer>) -> String {
+fn batch_text(answers: &[Answer]) -> String {
     let texts = answers
         .iter()
         .enumerate()

@@ -128,11 +128,11 @@ impl Mapping {
             Item::Fields(fields) if self.key.is_none() && is_document(&fields) => {
                 serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
             }
-            Item::Fields(fields) => self.from_fields(path, number, fields),
+            Item::Fields(fields) => self.fields_document(path, number, fields),
         }
     }
 
-    fn from_fields(
+    fn fields_document(
         &self,
         path: &Path,
         number: usize,
