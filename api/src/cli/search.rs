@@ -6,12 +6,14 @@ use std::{
 };
 
 use anyhow::{Result, bail};
-use vinedb::{Answer, Collection, EmbeddingOptions, Match, Options, Query, SearchParams};
+use vinedb::{
+    Answer, Collection, EmbeddingOptions, Match, Options, Plan, Query, SearchParams, Strategy,
+};
 
 use super::{
     Outcome,
     args::Search,
-    output::{self, Output},
+    output::{self, Output, thousands},
     vectors,
 };
 
@@ -134,16 +136,31 @@ fn batch_text(answers: &[Answer]) -> String {
 }
 
 fn answer_text(answer: &Answer) -> String {
-    if answer.matches.is_empty() {
-        return "nothing matches".to_owned();
+    let mut lines: Vec<String> = answer.matches.iter().enumerate().map(match_text).collect();
+    if lines.is_empty() {
+        lines.push("nothing matches".to_owned());
     }
-    answer
-        .matches
-        .iter()
-        .enumerate()
-        .map(match_text)
-        .collect::<Vec<_>>()
-        .join("\n")
+    lines.push(format!(
+        "({}; {:.1} ms)",
+        plan_text(&answer.plan),
+        answer.took_ms
+    ));
+    lines.join("\n")
+}
+
+/// How the answer was found, in words.
+fn plan_text(plan: &Plan) -> String {
+    let vectors = thousands((plan.sealed + plan.fresh) as u64);
+    let passing = plan.matching.map_or_else(String::new, |matching| {
+        format!("{} of ", thousands(matching as u64))
+    });
+    match plan.strategy {
+        Strategy::Exact | Strategy::ExactFiltered => {
+            format!("exact: {passing}{vectors} vectors compared")
+        }
+        Strategy::Approximate => format!("{}: {vectors} vectors", plan.index),
+        Strategy::ApproximateFiltered => format!("{} among {passing}{vectors} vectors", plan.index),
+    }
 }
 
 fn match_text((rank, found): (usize, &Match)) -> String {
