@@ -147,10 +147,10 @@ pub enum Error {
         /// What.
         value: f32,
     },
-    /// Code below panicked on a text; the session was replaced.
+    /// Code below panicked on a text; its session is replaced.
     #[error("the {part} panicked on it: {message}")]
     Panicked {
-        /// Tokenizer or model.
+        /// Tokenizer, model or worker.
         part: &'static str,
         /// What the panic said.
         message: String,

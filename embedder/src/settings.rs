@@ -115,6 +115,15 @@ impl Settings {
         })
     }
 
+    /// An error about the ONNX file: what it says, and what to do.
+    pub(crate) fn refuse_model(
+        &self,
+        found: impl Into<String>,
+        expected: impl Into<String>,
+    ) -> Error {
+        contradiction(&self.model, found, expected)
+    }
+
     /// The files whose bytes are part of the identity. Weights above 2 GB lie in a file beside the ONNX file.
     pub(crate) fn hashed_files(&self) -> Vec<PathBuf> {
         let external =

@@ -129,7 +129,7 @@ impl Drop for Workers {
         self.0.work.notify_all();
         self.0.room.notify_all();
         for thread in threads {
-            // A worker's panic has been reported by the panic hook; its callers saw their channels close.
+            // Panics end within the thread.
             let _ = thread.join();
         }
     }
@@ -184,12 +184,14 @@ impl Shared {
     /// Failing to start a thread leaves the workers that there are.
     fn spawn(self: &Arc<Self>, state: &mut State, session: Option<Run>) {
         let shared = Arc::clone(self);
-        let name = format!("embedder-{}", state.threads.len());
-        let started = std::thread::Builder::new()
-            .name(name)
-            .spawn(move || shared.work(session));
-        if let Ok(thread) = started {
+        let name = format!("embedder-{}", state.workers);
+        let life = move || {
+            let ended = catch_unwind(AssertUnwindSafe(|| shared.work(session)));
+            ended.unwrap_or_else(|panic| shared.retire(Error::panicked("worker", &*panic)));
+        };
+        if let Ok(thread) = std::thread::Builder::new().name(name).spawn(life) {
             state.workers += 1;
+            state.threads.retain(|thread| !thread.is_finished());
             state.threads.push(thread);
         }
     }

@@ -6,7 +6,7 @@
 use crate::cosine;
 use crate::home::open;
 use serde::Deserialize;
-use vinedb_embedder::{Embed, Embeddings, Options, Purpose};
+use vinedb_embedder::{Embed, Embeddings, Options, Pending, Purpose};
 
 #[derive(Deserialize)]
 struct Golden {
@@ -33,16 +33,16 @@ impl Item {
 }
 
 fn golden() -> Golden {
-    serde_json::from_str(include_str!("../golden/all-MiniLM-L6-v2.json")).unwrap()
+    serde_json::from_str(include_str!("../golden/all-MiniLM-L6-v2.json"))
+        .expect("the checked-in file is JSON")
 }
 
 fn embedded(golden: &Golden) -> Embeddings {
     let texts = golden.items.iter().map(Item::text).collect();
     open(&Options::default())
         .submit(texts, Purpose::Document)
-        .unwrap()
-        .wait()
-        .unwrap()
+        .and_then(Pending::wait)
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 #[test]

@@ -146,10 +146,12 @@ fn bytes(field: u64, content: &[u8]) -> Vec<u8> {
 
 fn base128(mut value: u64) -> Vec<u8> {
     let mut encoded = Vec::new();
-    while value >= 128 {
-        encoded.push((value % 128) as u8 | 128);
-        value /= 128;
+    loop {
+        let [low, ..] = (value & 0x7f).to_le_bytes();
+        value >>= 7;
+        encoded.push(low | if value > 0 { 0x80 } else { 0 });
+        if value == 0 {
+            return encoded;
+        }
     }
-    encoded.push(value as u8);
-    encoded
 }

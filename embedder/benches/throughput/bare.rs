@@ -4,14 +4,13 @@
 //! It lives in a process of its own, since a process has one ONNX Runtime environment and the embedder keeps its to itself.
 
 use crate::home;
-use crate::plan::{BARE, Failure};
+use crate::plan::{self, BARE, Cost, Failure};
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::value::Tensor;
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Instant;
 use tokenizers::Tokenizer;
 
 /// The bare side, as the other process sees it.
@@ -44,13 +43,20 @@ impl BareProcess {
         })
     }
 
-    /// Seconds for all texts at the budget.
-    pub(crate) fn pass(&mut self, budget: usize) -> Result<f64, Failure> {
+    /// All texts at the budget.
+    pub(crate) fn pass(&mut self, budget: usize) -> Result<Cost, Failure> {
         writeln!(self.input, "{budget}")?;
         self.input.flush()?;
         let mut line = String::new();
         self.output.read_line(&mut line)?;
-        Ok(line.trim().parse().map_err(|_| "the bare process failed")?)
+        let (seconds, processor) = line
+            .trim()
+            .split_once(' ')
+            .ok_or("the bare process failed")?;
+        Ok(Cost {
+            seconds: seconds.parse()?,
+            processor_seconds: processor.parse()?,
+        })
     }
 }
 
@@ -61,7 +67,7 @@ impl Drop for BareProcess {
     }
 }
 
-/// The bare side itself: a budget per line comes in, the seconds of a pass go out.
+/// The bare side itself: a budget per line comes in, what the pass took goes out.
 pub(crate) fn serve(texts: &[String]) -> Result<(), Failure> {
     let cores = std::thread::available_parallelism()?.get();
     let environment = ort::init_from(home::runtime())?.build()?;
@@ -71,7 +77,9 @@ pub(crate) fn serve(texts: &[String]) -> Result<(), Failure> {
     let mut ids = tokenize(texts)?;
     ids.sort_by_key(|ids| std::cmp::Reverse(ids.len()));
     for line in std::io::stdin().lines() {
-        println!("{}", pass(&mut sessions, &ids, line?.trim().parse()?)?);
+        let budget = line?.trim().parse()?;
+        let cost = plan::cost(|| pass(&mut sessions, &ids, budget))?;
+        println!("{} {}", cost.seconds, cost.processor_seconds);
     }
     Ok(())
 }
@@ -100,10 +108,9 @@ fn tokenize(texts: &[String]) -> Result<Vec<Vec<i64>>, Failure> {
     texts.iter().map(encode).collect()
 }
 
-fn pass(sessions: &mut [Session], texts: &[Vec<i64>], budget: usize) -> Result<f64, Failure> {
+fn pass(sessions: &mut [Session], texts: &[Vec<i64>], budget: usize) -> Result<(), Failure> {
     let batches = cut(texts, budget);
     let next = AtomicUsize::new(0);
-    let start = Instant::now();
     std::thread::scope(|scope| {
         let (batches, next) = (&batches, &next);
         let work = |session| scope.spawn(move || work(session, batches, next));
@@ -111,8 +118,7 @@ fn pass(sessions: &mut [Session], texts: &[Vec<i64>], budget: usize) -> Result<f
         threads
             .into_iter()
             .try_for_each(|thread| thread.join().map_err(|_| "a bare thread panicked")?)
-    })?;
-    Ok(start.elapsed().as_secs_f64())
+    })
 }
 
 /// Neighbours of a sorted list, as many as the budget takes.

@@ -18,7 +18,7 @@ mod home;
 mod plan;
 
 use bare::BareProcess;
-use plan::{Failure, Plan};
+use plan::{Cost, Failure, Plan};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 use vinedb_embedder::{Embed, OnnxEmbedder, Options, Purpose};
@@ -56,25 +56,36 @@ fn compare(
     budget: usize,
     passes: usize,
 ) -> Result<(), Failure> {
-    let (mut bares, mut ours, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    for pass in 0..=passes {
-        let bare = texts.len() as f64 / bare.pass(budget)?;
-        let own = texts.len() as f64 / embed_all(embedder, texts)?;
-        if pass > 0 {
-            bares.push(bare);
-            ours.push(own);
-            ratios.push(own / bare);
-        }
-    }
-    println!(
-        "budget {budget:>5}: bare {:6.1} texts/s, embedder {:6.1} texts/s, ratio {:.3} ({:.3} to {:.3})",
-        quantile(&mut bares, 0.5),
-        quantile(&mut ours, 0.5),
-        quantile(&mut ratios, 0.5),
-        quantile(&mut ratios, 0.0),
-        quantile(&mut ratios, 1.0),
-    );
+    let mut pass = || Ok::<_, Failure>((bare.pass(budget)?, embed_all(embedder, texts)?));
+    pass()?;
+    let costs = (0..passes).map(|_| pass()).collect::<Result<Vec<_>, _>>()?;
+    report(budget, "the clock", &costs, texts.len(), |cost| {
+        cost.seconds
+    });
+    report(budget, "the processor", &costs, texts.len(), |cost| {
+        cost.processor_seconds
+    });
     Ok(())
+}
+
+/// Medians of the rates and of the passes' ratios.
+fn report(
+    budget: usize,
+    by: &str,
+    costs: &[(Cost, Cost)],
+    texts: usize,
+    seconds: fn(&Cost) -> f64,
+) {
+    let of = |rate: &dyn Fn(&(Cost, Cost)) -> f64, q| {
+        quantile(&mut costs.iter().map(rate).collect::<Vec<_>>(), q)
+    };
+    let bare = of(&|(bare, _)| texts as f64 / seconds(bare), 0.5);
+    let own = of(&|(_, own)| texts as f64 / seconds(own), 0.5);
+    let [low, ratio, high] =
+        [0.0, 0.5, 1.0].map(|q| of(&|(bare, own)| seconds(bare) / seconds(own), q));
+    println!(
+        "budget {budget:>5} by {by:13}: bare {bare:6.1} texts/s, embedder {own:6.1}, ratio {ratio:.3} ({low:.3} to {high:.3})"
+    );
 }
 
 /// What a query waits.
@@ -92,12 +103,10 @@ fn latencies(embedder: &OnnxEmbedder, texts: &[String]) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Seconds from texts to vectors.
-fn embed_all(embedder: &OnnxEmbedder, texts: &[String]) -> Result<f64, Failure> {
+/// From texts to vectors.
+fn embed_all(embedder: &OnnxEmbedder, texts: &[String]) -> Result<Cost, Failure> {
     let texts = texts.to_vec();
-    let start = Instant::now();
-    std::hint::black_box(embedder.submit(texts, Purpose::Document)?.wait()?);
-    Ok(start.elapsed().as_secs_f64())
+    plan::cost(|| Ok(embedder.submit(texts, Purpose::Document)?.wait()?))
 }
 
 /// Milliseconds of one short query.

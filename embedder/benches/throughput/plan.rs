@@ -1,6 +1,7 @@
 //! What is measured on what: arguments, texts, machine.
 
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 pub(crate) type Failure = Box<dyn std::error::Error + Send + Sync>;
 
@@ -109,4 +110,38 @@ pub(crate) fn machine() -> String {
         "{}, {cores} cores",
         name.map_or("unknown processor", |(_, name)| name)
     )
+}
+
+/// What a pass took: by the clock, and of the processor. The second hardly changes when other programs run beside it.
+#[derive(Clone, Copy)]
+pub(crate) struct Cost {
+    pub(crate) seconds: f64,
+    pub(crate) processor_seconds: f64,
+}
+
+/// Runs `work` and says what it took this process.
+pub(crate) fn cost<T>(work: impl FnOnce() -> Result<T, Failure>) -> Result<Cost, Failure> {
+    let (start, used) = (Instant::now(), processor_seconds()?);
+    std::hint::black_box(work()?);
+    let seconds = start.elapsed().as_secs_f64();
+    Ok(Cost {
+        seconds,
+        processor_seconds: processor_seconds()? - used,
+    })
+}
+
+/// User and system time of this process so far, in Linux's ticks of 10 ms.
+fn processor_seconds() -> Result<f64, Failure> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let (_, fields) = stat
+        .rsplit_once(')')
+        .ok_or("/proc/self/stat has no command name")?;
+    let ticks = |place: usize| {
+        fields
+            .split_whitespace()
+            .nth(place)
+            .unwrap_or_default()
+            .parse::<f64>()
+    };
+    Ok((ticks(11)? + ticks(12)?) / 100.0)
 }

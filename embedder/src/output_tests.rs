@@ -1,4 +1,4 @@
-//! Which output is taken, and how batches are padded, without a model.
+//! Which output is taken, without a model.
 
 use super::*;
 
@@ -86,20 +86,6 @@ fn an_output_of_unknown_shape_is_taken_by_name_only() {
         Some(Output::Pooled("sentence_embedding".into()))
     );
     assert_eq!(chosen(&[offer("x", &[])]), None);
-}
-
-#[test]
-fn rows_are_padded_at_the_right() {
-    let encoding = |ids: &[u32]| Encoding {
-        ids: ids.to_vec(),
-        type_ids: vec![3; ids.len()],
-        truncated: false,
-    };
-    let (long, short) = (encoding(&[5, 6, 7]), encoding(&[8]));
-    let batch = [&short, &long];
-    assert_eq!(padded(&batch, 3, Role::Ids, 9), [8, 9, 9, 5, 6, 7]);
-    assert_eq!(padded(&batch, 3, Role::Mask, 9), [1, 0, 0, 1, 1, 1]);
-    assert_eq!(padded(&batch, 3, Role::Types, 9), [3, 0, 0, 3, 3, 3]);
 }
 
 #[test]
