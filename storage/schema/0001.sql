@@ -14,13 +14,13 @@ CREATE TABLE collection (
 ) STRICT;
 
 -- AUTOINCREMENT: an id is never given twice, not even after its row is gone. A key holds the text of integers too;
--- `key_integer` says which kind it came as. Metadata comes before the text, so that a scan of the metadata of
+-- `key_integer` says which kind it came as. Metadata is SQLite's JSONB: json(metadata) shows it. It comes before the text, so that a scan of the metadata of
 -- documents with long texts need not follow their overflow pages.
 CREATE TABLE documents (
     id          INTEGER PRIMARY KEY AUTOINCREMENT,
     key         TEXT    NOT NULL UNIQUE,
     key_integer INTEGER NOT NULL,
-    metadata    TEXT    NOT NULL,
+    metadata    BLOB    NOT NULL,
     text        TEXT
 ) STRICT;
 

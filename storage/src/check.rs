@@ -4,6 +4,7 @@
 
 use rusqlite::Connection;
 
+use crate::documents;
 use crate::error::Fault;
 use crate::seal::Status;
 
@@ -59,7 +60,8 @@ pub(crate) fn check(
         [status.last_id],
         |row| row.get(0),
     )?;
-    none(above, "documents have ids that were never given")
+    none(above, "documents have ids that were never given")?;
+    documents::read_all(connection, dimension)
 }
 
 fn none(found: u64, complaint: &str) -> Result<(), Fault> {

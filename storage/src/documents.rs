@@ -10,7 +10,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use crate::error::Fault;
 use crate::filter::Matcher;
 use crate::record::{NewDocument, Record, Removed, Written};
-use crate::{Key, vector};
+use crate::{Key, jsonb, vector};
 
 const RECORD: &str = "SELECT id, key, key_integer, metadata, text FROM documents WHERE id = ?1";
 const RECORD_OF_KEY: &str =
@@ -125,13 +125,13 @@ impl<'c> Inserter<'c> {
     }
 
     fn insert(&mut self, key: &str, document: &NewDocument<'_>) -> Result<i64, Fault> {
-        self.metadata.clear();
-        serde_json::to_writer(&mut self.metadata, document.metadata)
-            .map_err(|error| Fault::Corrupt(error.to_string()))?;
-        let metadata =
-            str::from_utf8(&self.metadata).map_err(|error| Fault::Corrupt(error.to_string()))?;
-        self.document
-            .execute((key, document.key.is_integer(), metadata, document.text))?;
+        jsonb::encode(document.metadata, &mut self.metadata);
+        self.document.execute((
+            key,
+            document.key.is_integer(),
+            &self.metadata,
+            document.text,
+        ))?;
         let id = self.connection.last_insert_rowid();
         vector::encode(document.vector, &mut self.bytes);
         self.vector.execute((id, &self.bytes))?;
@@ -173,7 +173,7 @@ fn each_match(
     let mut statement = connection.prepare_cached(METADATA)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if matcher.fits(text(row, 1)?)? {
+        if matcher.fits(blob(row, 1)?)? {
             found(row.get(0)?);
         }
     }
@@ -195,7 +195,7 @@ pub(crate) fn scroll(
         let Some(row) = rows.next()? else { break };
         let fits = matcher
             .as_mut()
-            .map_or(Ok(true), |matcher| matcher.fits(text(row, 3)?))?;
+            .map_or(Ok(true), |matcher| matcher.fits(blob(row, 3)?))?;
         if fits {
             records.push(record(row, vectors.as_mut())?);
         }
@@ -244,11 +244,7 @@ fn record(row: &Row<'_>, vectors: Option<&mut Vectors<'_>>) -> Result<Record, Fa
             "document {id} has a key that is no integer and is marked as one"
         ))
     })?;
-    let metadata = serde_json::from_str(text(row, 3)?).map_err(|error| {
-        Fault::Corrupt(format!(
-            "document {id} has metadata that is no JSON object: {error}"
-        ))
-    })?;
+    let metadata = jsonb::decode(blob(row, 3)?)?;
     let vector = vectors
         .map(|vectors| vectors.get(id))
         .transpose()?
@@ -262,10 +258,9 @@ fn record(row: &Row<'_>, vectors: Option<&mut Vectors<'_>>) -> Result<Record, Fa
     })
 }
 
-fn text<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r str, Fault> {
-    row.get_ref(column)?
-        .as_str()
-        .map_err(|error| Fault::Corrupt(format!("column {column} is no text: {error}")))
+fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], Fault> {
+    let bytes = row.get_ref(column)?.as_blob();
+    bytes.map_err(|error| Fault::Corrupt(format!("column {column} is no blob: {error}")))
 }
 
 /// Reads vectors, one id at a time.
@@ -314,6 +309,29 @@ pub(crate) fn for_each_vector(
     Ok(())
 }
 
+/// Reads every document and every vector, and fails at the first that cannot be.
+pub(crate) fn read_all(connection: &Connection, dimension: usize) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(RECORDS_AFTER)?;
+    let mut rows = statement.query([i64::MIN])?;
+    while let Some(row) = rows.next()? {
+        record(row, None)?;
+    }
+    let mut bad = None;
+    for_each_vector(connection, i64::MIN, dimension, &mut |id, vector| {
+        bad = vector
+            .iter()
+            .any(|number| !number.is_finite())
+            .then_some(id);
+        bad.map_or(ControlFlow::Continue(()), |_| ControlFlow::Break(()))
+    })?;
+    match bad {
+        Some(id) => Err(Fault::Corrupt(format!(
+            "vector {id} has NaN or infinity in it"
+        ))),
+        None => Ok(()),
+    }
+}
+
 fn decode(
     row: &Row<'_>,
     column: usize,
@@ -321,10 +339,7 @@ fn decode(
     dimension: usize,
     vector: &mut Vec<f32>,
 ) -> Result<(), Fault> {
-    let bytes = row
-        .get_ref(column)?
-        .as_blob()
-        .map_err(|error| Fault::Corrupt(format!("vector {id}: {error}")))?;
+    let bytes = blob(row, column)?;
     match vector::decode(bytes, dimension, vector) {
         true => Ok(()),
         false => Err(Fault::Corrupt(format!(

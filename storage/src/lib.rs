@@ -26,6 +26,7 @@ mod connection;
 mod documents;
 mod error;
 mod filter;
+mod jsonb;
 mod key;
 mod pool;
 mod reader;

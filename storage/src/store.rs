@@ -361,3 +361,6 @@ fn sync(path: &Path) -> Result<()> {
 fn absolute(path: &Path) -> Result<PathBuf> {
     std::path::absolute(path).map_err(io("resolve", path))
 }
+
+#[cfg(test)]
+mod tests;

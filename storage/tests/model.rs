@@ -116,7 +116,7 @@ impl Model {
                     record.id,
                     (
                         record.key.to_string().parse().unwrap(),
-                        record.metadata["n"].as_i64().unwrap() as i32,
+                        i32::try_from(record.metadata["n"].as_i64().unwrap()).unwrap(),
                     ),
                 )
             })

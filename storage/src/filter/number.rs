@@ -107,6 +107,10 @@ pub(crate) struct ValueSet {
 }
 
 impl ValueSet {
+    pub(crate) fn contains_text(&self, text: &str) -> bool {
+        self.texts.contains(text)
+    }
+
     pub(crate) fn contains(&self, value: &Value) -> bool {
         match value {
             Value::String(text) => self.texts.contains(text),
