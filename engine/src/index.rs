@@ -133,7 +133,8 @@ impl Index {
     /// # Errors
     /// [`Error::NotTrained`], [`Error::IdCount`], [`Error::IdOrder`], [`Error::IdRange`], [`Error::IndexFull`]; about
     /// the vectors [`Error::RaggedVectors`], [`Error::DimensionMismatch`], [`Error::NotFinite`],
-    /// [`Error::NormTooLarge`] (not for cosine). [`Error::Faiss`] when memory runs out: the index is empty then.
+    /// [`Error::NormTooLarge`] (not for cosine). [`Error::Faiss`] when memory runs out: the index is empty then. (Within
+    /// FAISS's parallel parts a failed allocation ends the process, as Rust's own do.)
     pub fn add(&mut self, ids: &[i64], new: &[f32]) -> Result<()> {
         let new = vectors::prepare(new, self.dimension, self.metric)?;
         self.check_ids(ids, new.len() / self.dimension)?;

@@ -83,6 +83,9 @@ pub fn kmeans(
     let count = points.len() / dimension;
     in_range("k", k, 1, count.min(MAX_POINTS))?;
     in_range("the number of vectors", count, k, MAX_POINTS)?;
+    if !options.spherical {
+        vectors::check_norms(&points, dimension, longest(count))?;
+    }
     let (centroids, objective, assignments, distances) =
         ffi::kmeans(&points, dimension, k, settings)?;
     let assignments: Vec<u32> = assignments
@@ -101,6 +104,16 @@ pub fn kmeans(
         sizes,
         objective,
     })
+}
+
+/// How long a point may be for the sum of all squared distances to be a number: FAISS keeps no run whose sum is none.
+fn longest(count: usize) -> f32 {
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a bound, with a factor of 2 to spare"
+    )]
+    let sum_to_square = 8.0 * count as f32;
+    (f32::MAX / sum_to_square).sqrt().min(vectors::MAX_NORM)
 }
 
 /// FAISS counts points with an int.

@@ -12,7 +12,8 @@ impl Index {
     /// calling thread; more are spread over as many threads as [`crate::with_threads`] allows.
     ///
     /// `exact` is a true scan: over whole vectors, or for SQ8 over the bytes it keeps. So are searches where scanning
-    /// costs less than walking the graph: small indexes and selections, very large k or `ef_search`.
+    /// costs less than walking the graph: small indexes and selections, very large k or `ef_search`. A graph finds less of
+    /// the nearest the fewer it is allowed: under a selection widen `ef_search` by the inverse of the share selected.
     ///
     /// # Errors
     /// What [`Index::add`] says about vectors.
@@ -36,6 +37,15 @@ impl Index {
             self.bytes_per_query(k, breadth),
             |chunk| self.search_chunk(chunk, k, breadth, select),
         )
+    }
+
+    /// Whether [`Index::search`] with these arguments would scan all that is allowed, and so be exact (for SQ8, over its
+    /// bytes) whatever the kind.
+    #[must_use]
+    pub fn scans(&self, k: usize, params: &SearchParams, select: Select<'_>) -> bool {
+        let candidates = self.candidates(select);
+        let k = k.min(candidates);
+        k == 0 || self.breadth(params, k, candidates) == Breadth::Exact
     }
 
     /// Exact distances to just these ids, closest first, at most k. Ids that are not inside are left out, those given

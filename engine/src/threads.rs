@@ -1,5 +1,6 @@
 //! How many threads the calling thread's FAISS work may use. Building an index in the background takes every core
-//! unless it is told to leave some to searches.
+//! unless it is told to leave some to searches. OpenBLAS, where that is the BLAS, is set to one thread per call for the
+//! whole process, since its own threads heed no limit and get in the way of these.
 
 use crate::ffi;
 

@@ -44,17 +44,20 @@ pub(crate) fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Resu
     if metric == Metric::Cosine {
         return normalized(vectors, dimension).map(Cow::Owned);
     }
+    check_norms(vectors, dimension, MAX_NORM)?;
+    Ok(Cow::Borrowed(vectors))
+}
+
+/// Refuses vectors that are not finite or longer than `maximum`.
+pub(crate) fn check_norms(vectors: &[f32], dimension: usize, maximum: f32) -> Result<()> {
     for (row, vector) in vectors.chunks_exact(dimension).enumerate() {
         let square = square(vector);
-        if square.is_nan() || square > MAX_NORM * MAX_NORM {
+        if square.is_nan() || square > maximum * maximum {
             check_finite(row, vector)?;
-            return Err(Error::NormTooLarge {
-                row,
-                maximum: MAX_NORM,
-            });
+            return Err(Error::NormTooLarge { row, maximum });
         }
     }
-    Ok(Cow::Borrowed(vectors))
+    Ok(())
 }
 
 /// Copies scaled to length 1; a zero vector stays zero.

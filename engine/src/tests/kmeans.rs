@@ -211,3 +211,37 @@ fn what_cannot_be_is_refused() {
         })
     ));
 }
+
+#[test]
+fn points_so_long_that_sums_overflow_are_refused_unless_spherical() {
+    let points: Vec<f32> = (0..400).map(|row: u16| f32::from(row % 7) * 1e17).collect();
+    for redo in [1, 3] {
+        let options = KmeansOptions {
+            redo,
+            ..KmeansOptions::default()
+        };
+        let shorter: Vec<f32> = points.iter().map(|x| x * 0.2).collect();
+        assert!(
+            kmeans(&shorter, 1, 5, &options)
+                .unwrap()
+                .objective
+                .iter()
+                .all(|step| step.is_finite())
+        );
+        let longer: Vec<f32> = points.iter().map(|x| x * 1.6).collect();
+        assert!(matches!(
+            kmeans(&longer, 1, 5, &options),
+            Err(Error::NormTooLarge { .. })
+        ));
+        kmeans(
+            &longer,
+            2,
+            5,
+            &KmeansOptions {
+                spherical: true,
+                ..options
+            },
+        )
+        .unwrap();
+    }
+}

@@ -367,3 +367,60 @@ fn added_in_parts_or_at_once_finds_the_same() {
         assert_eq!(parts.ids(), whole.ids());
     }
 }
+
+#[test]
+fn what_scans_is_exact_and_what_does_not_is_told_apart() {
+    let points = clustered(18, 3000, DIMENSION, 30);
+    let few = IdSet::from_sorted(&ids(3000)[..50]);
+    let default = SearchParams::default();
+    for (metric, kind) in lossless() {
+        let index = build(metric, kind, DIMENSION, &points);
+        assert!(index.scans(10, &EXACT, Select::All) && index.scans(0, &default, Select::All));
+        assert_eq!(
+            index.scans(
+                10,
+                &SearchParams {
+                    ef_search: Some(10),
+                    ..default
+                },
+                Select::All
+            ),
+            kind == Kind::Flat
+        );
+        assert_eq!(
+            index.scans(10, &default, Select::Only(&few)),
+            !matches!(kind, Kind::Ivf { .. })
+        );
+        for (k, params) in [
+            (10, default),
+            (2000, default),
+            (
+                10,
+                SearchParams {
+                    ef_search: Some(2500),
+                    ..default
+                },
+            ),
+        ] {
+            if index.scans(k, &params, Select::All) {
+                let expected = brute_force(
+                    metric,
+                    &points,
+                    DIMENSION,
+                    &points[..DIMENSION],
+                    k,
+                    Select::All,
+                );
+                let found = index
+                    .search(&points[..DIMENSION], k, &params, Select::All)
+                    .unwrap();
+                assert_same(
+                    &found[0],
+                    &expected,
+                    scale(metric),
+                    &format!("{metric} {kind} k={k}"),
+                );
+            }
+        }
+    }
+}
