@@ -21,15 +21,9 @@ where
 {
     let rows = queries.len() / dimension;
     let threads = ffi::threads().min(rows);
-    let chunk = (CHUNK_BYTES / bytes_per_query.max(1))
-        .min(rows.div_ceil(threads.max(1)))
-        .max(1);
+    let chunk = chunk_rows(rows, threads, bytes_per_query);
     if chunk >= rows {
-        return if rows == 0 {
-            Ok(Vec::new())
-        } else {
-            search(queries)
-        };
+        return search(queries);
     }
     let mut answers = vec![Vec::new(); rows];
     let jobs = Mutex::new(
@@ -53,6 +47,12 @@ where
     };
     side_by_side(threads, work)?;
     Ok(answers)
+}
+
+/// As many queries as a thread's share is and memory allows, at least one.
+fn chunk_rows(rows: usize, threads: usize, bytes_per_query: usize) -> usize {
+    let share = rows.div_ceil(threads.max(1));
+    share.min(CHUNK_BYTES / bytes_per_query.max(1)).max(1)
 }
 
 /// Runs `work` on this thread and on up to `threads - 1` more; where no more can be had, on those there are.

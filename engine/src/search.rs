@@ -27,7 +27,7 @@ impl Index {
         let queries = vectors::prepare(queries, self.dimension(), self.metric())?;
         let candidates = self.candidates(select);
         let k = k.min(candidates);
-        if k == 0 {
+        if k == 0 || queries.is_empty() {
             return Ok(vec![Vec::new(); queries.len() / self.dimension()]);
         }
         let breadth = self.breadth(params, k, candidates);

@@ -153,3 +153,13 @@ pub(super) fn recall(found: &[Vec<Hit>], expected: &[Vec<(i64, f64)>]) -> f64 {
     let right: usize = found.iter().zip(expected).map(of_one).sum();
     right as f64 / expected.iter().map(Vec::len).sum::<usize>() as f64
 }
+
+/// Every metric with every kind that keeps whole vectors.
+pub(super) fn lossless() -> impl Iterator<Item = (Metric, Kind)> {
+    METRICS.into_iter().flat_map(|metric| {
+        KINDS
+            .into_iter()
+            .filter(|kind| kind.is_lossless())
+            .map(move |kind| (metric, kind))
+    })
+}

@@ -8,4 +8,5 @@ mod kmeans;
 mod persist;
 mod recall;
 mod search;
+mod sharing;
 mod spec;
