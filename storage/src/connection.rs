@@ -62,12 +62,11 @@ impl FileState {
     }
 }
 
-/// Opens `path` for writing, in write-ahead mode and synced at every commit.
+/// Opens `path`, which can be read, for writing, in write-ahead mode and synced at every commit.
 pub(crate) fn for_writing(path: &Path) -> Result<Connection, Fault> {
-    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, "")?;
-    match durable(&connection) {
-        Ok(()) if !connection.is_readonly("main")? => Ok(connection),
-        // the file is open, so it is those beside it that cannot be made
+    match durable(path) {
+        Ok(connection) if !connection.is_readonly("main")? => Ok(connection),
+        // the file itself can be opened, so it is those beside it that cannot be made
         Err(failure) if failure.sqlite_error_code() != Some(ErrorCode::CannotOpen) => {
             Err(failure.into())
         }
@@ -75,10 +74,12 @@ pub(crate) fn for_writing(path: &Path) -> Result<Connection, Fault> {
     }
 }
 
-fn durable(connection: &Connection) -> rusqlite::Result<()> {
+fn durable(path: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE, "")?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    connection.pragma_update(None, "journal_size_limit", WAL_KEPT)
+    connection.pragma_update(None, "journal_size_limit", WAL_KEPT)?;
+    Ok(connection)
 }
 
 /// Makes a new, empty file for writing. It stays out of write-ahead mode, so that it is one file and can be renamed.
