@@ -47,3 +47,11 @@ fn the_nearest_of_those_that_pass_the_filter_come_first() {
     assert!(answer.matches[0].score > answer.matches[1].score);
     assert_eq!(answer.matches[0].document.metadata["price"], 14);
 }
+
+#[test]
+fn the_readme_shows_this_very_code() {
+    let shown = include_str!("quickstart.rs");
+    let start = shown.find("use serde_json").unwrap();
+    let end = shown.find("\n#[expect").unwrap();
+    assert!(include_str!("../README.md").contains(shown[start..end].trim_end()));
+}
