@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use embedder::{Embeddings, Purpose};
+use engine::{Index, Kind};
 use storage::{Key, Metadata, NewDocument, Record};
 
 use crate::{Document, Error, Result, Upserted, collection::Core, document::MAX_TEXT_BYTES};
@@ -10,6 +11,9 @@ use crate::{Document, Error, Result, Upserted, collection::Core, document::MAX_T
 /// Documents on their way into the store.
 pub(crate) struct Rows {
     rows: Vec<Row>,
+    /// What the store held already, exactly so, at the write numbered `sequence`.
+    unchanged: Vec<Unchanged>,
+    sequence: u64,
     /// Distinct texts that the model must embed; rows refer to them by position.
     texts: Vec<String>,
     embedded: Option<Embeddings>,
@@ -23,6 +27,12 @@ struct Row {
     vector: Source,
 }
 
+/// A row that need not be written as long as the store holds its version `id`.
+struct Unchanged {
+    id: i64,
+    row: Row,
+}
+
 enum Source {
     Given(Vec<f32>),
     Embed(usize),
@@ -32,16 +42,20 @@ impl Rows {
     /// Checks every document and leaves out those that the store already holds exactly so.
     pub(crate) fn prepare(core: &Core, mut documents: Vec<Document>) -> Result<Self> {
         check_keys(&documents)?;
+        let gauge = Gauge::new(core)?;
         for document in &mut documents {
-            complete(core, document)?;
+            complete(core, &gauge, document)?;
         }
         let keys: Vec<Key> = documents
             .iter()
             .map(|document| document.key.clone())
             .collect();
-        let stored = core.read()?.get(&keys, true)?;
+        let reader = core.read()?;
+        let stored = reader.get(&keys, true)?;
         let mut rows = Self {
             rows: Vec::with_capacity(documents.len()),
+            unchanged: Vec::new(),
+            sequence: reader.sequence(),
             texts: Vec::new(),
             embedded: None,
             done: Upserted::default(),
@@ -60,7 +74,6 @@ impl Rows {
         known: &mut HashMap<String, usize>,
     ) {
         let Some(stored) = stored else {
-            self.done.added += 1;
             return self.push(document, None, known);
         };
         let same_text = stored.text == document.text;
@@ -68,11 +81,20 @@ impl Rows {
             Some(vector) => stored.vector.as_ref() == Some(vector),
             None => same_text,
         };
-        if same_text && same_vector && stored.metadata == document.metadata {
-            self.done.unchanged += 1;
-            return;
+        // A key is given back in the form in which it was last written: `17` or `"17"`.
+        let same_form =
+            std::mem::discriminant(&stored.key) == std::mem::discriminant(&document.key);
+        if same_form && same_text && same_vector && stored.metadata == document.metadata {
+            return self.unchanged.push(Unchanged {
+                id: stored.id,
+                row: Row {
+                    key: document.key,
+                    text: document.text,
+                    metadata: document.metadata,
+                    vector: Source::Given(stored.vector.unwrap_or_default()),
+                },
+            });
         }
-        self.done.updated += 1;
         let reuse = if same_text { stored.vector } else { None };
         self.push(document, reuse, known);
     }
@@ -128,7 +150,10 @@ impl Rows {
     }
 
     /// Commits the rows in one transaction and shows them to searches.
-    pub(crate) fn commit(self, core: &Core) -> Result<Upserted> {
+    pub(crate) fn commit(mut self, core: &Core) -> Result<Upserted> {
+        let writing = core.start_writing()?;
+        self.recheck(core)?;
+        self.done.unchanged = self.unchanged.len();
         if self.rows.is_empty() {
             return Ok(self.done);
         }
@@ -139,7 +164,6 @@ impl Rows {
             .zip(&vectors)
             .map(|(row, vector)| row.as_new(vector))
             .collect();
-        let writing = core.start_writing()?;
         let written = core.store.upsert(&documents)?;
         core.join(
             &written.ids,
@@ -148,7 +172,32 @@ impl Rows {
             written.sequence,
         )?;
         drop(writing);
+        self.done.updated = written.replaced.len();
+        self.done.added = written.ids.len() - written.replaced.len();
         Ok(self.done)
+    }
+
+    /// Takes in the rows that were unchanged and that another thread has replaced or deleted since, so that all documents of
+    /// a batch are there when it is committed.
+    fn recheck(&mut self, core: &Core) -> Result<()> {
+        let reader = core.read()?;
+        if self.unchanged.is_empty() || reader.sequence() == self.sequence {
+            return Ok(());
+        }
+        let keys: Vec<Key> = self
+            .unchanged
+            .iter()
+            .map(|unchanged| unchanged.row.key.clone())
+            .collect();
+        let stored = reader.get(&keys, false)?;
+        for (unchanged, stored) in std::mem::take(&mut self.unchanged).into_iter().zip(stored) {
+            if stored.is_some_and(|stored| stored.id == unchanged.id) {
+                self.unchanged.push(unchanged);
+            } else {
+                self.rows.push(unchanged.row);
+            }
+        }
+        Ok(())
     }
 
     fn vector<'a>(&'a self, row: &'a Row) -> &'a [f32] {
@@ -186,11 +235,12 @@ fn check_keys(documents: &[Document]) -> Result<()> {
 }
 
 /// Renders the text that a document lacks, and checks that it has what its collection needs.
-fn complete(core: &Core, document: &mut Document) -> Result<()> {
+fn complete(core: &Core, gauge: &Gauge, document: &mut Document) -> Result<()> {
     if let Some(vector) = &document.vector {
         check_vector(core, vector, || {
             format!("the vector of document {}", document.key)
         })?;
+        gauge.check(document, vector)?;
     } else if core.locked.model.is_none() {
         let reason = format!(
             "it has no vector, and collection {:?} has no model to make one; give \"vector\"",
@@ -233,6 +283,29 @@ fn check_text(document: &Document) -> Result<()> {
         ));
     }
     Ok(())
+}
+
+/// Asks the index layer about a vector before it is committed: one that it refused afterwards could never be searched.
+struct Gauge(Index);
+
+impl Gauge {
+    fn new(core: &Core) -> Result<Self> {
+        let (dimension, metric) = (core.locked.dimension(), core.locked.config.metric);
+        Ok(Self(Index::new(dimension, metric, Kind::Flat)?))
+    }
+
+    fn check(&self, document: &Document, vector: &[f32]) -> Result<()> {
+        match self.0.scan(vector, 0, &[]) {
+            Ok(_) => Ok(()),
+            Err(engine::Error::NormTooLarge { maximum, .. }) => {
+                let reason = format!(
+                    "its vector is longer than {maximum:e}, so that its distances overflow; scale the vectors down, or use the metric cosine"
+                );
+                Err(unusable(document, reason))
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
 }
 
 fn unusable(document: &Document, reason: String) -> Error {
