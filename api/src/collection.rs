@@ -1,24 +1,17 @@
 //! A collection: documents that can be written, read and searched by many threads at once.
 //!
-//! A write goes to the document store first and joins the view when it is committed; lock order is writing, then store.
-//! Searching is in `search`, folding fresh rows into the sealed index in `compaction`, opening in `recovery`.
+//! A write goes to the document store first and joins the view when it is committed. What the handles share is in `state`,
+//! searching in `search`, folding fresh rows into the sealed index in `compaction`, opening in `recovery`.
 
-use std::{
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
-    },
-};
+use std::{path::PathBuf, sync::Arc};
 
-use arc_swap::ArcSwap;
-use embedder::Embed;
 use serde::{Deserialize, Serialize};
-use storage::{Filter, Key, Reader, Store};
+use storage::{Filter, Key};
 
+pub(crate) use crate::state::Core;
 use crate::{
-    CollectionConfig, Document, Error, Result, compaction::Compactor, config::Locked, lock::Lock,
-    models::Models, recovery, template::Template, view::View, write::Rows,
+    CollectionConfig, Document, Result, compaction::Compactor, lock::Lock, models::Models,
+    write::Rows,
 };
 
 /// A handle on a collection; cloning it is cheap and every clone is the same collection.
@@ -26,26 +19,6 @@ use crate::{
 pub struct Collection {
     pub(crate) core: Arc<Core>,
     pub(crate) compactor: Arc<Compactor>,
-}
-
-/// What all handles on a collection share.
-pub(crate) struct Core {
-    pub(crate) name: String,
-    pub(crate) folder: PathBuf,
-    pub(crate) store: Store,
-    pub(crate) locked: Locked,
-    pub(crate) template: Option<Template>,
-    pub(crate) models: Arc<Models>,
-    pub(crate) model: OnceLock<Arc<dyn Embed>>,
-    pub(crate) view: ArcSwap<View>,
-    pub(crate) writing: Mutex<()>,
-    pub(crate) compacting: Mutex<()>,
-    /// Ids up to this one are being compacted, so that their segments take no more.
-    pub(crate) frozen: AtomicI64,
-    pub(crate) stopping: AtomicBool,
-    pub(crate) dropped: AtomicBool,
-    /// Held while anything may still write here; `None` for a reader.
-    pub(crate) lock: Option<Arc<Lock>>,
 }
 
 /// What an upsert did.
@@ -110,39 +83,19 @@ impl Collection {
     pub(crate) fn open(
         name: &str,
         folder: PathBuf,
-        store: Store,
         models: Arc<Models>,
         lock: Option<Arc<Lock>>,
     ) -> Result<Self> {
-        let locked: Locked =
-            serde_json::from_str(store.config()).map_err(|source| Error::BadConfig {
-                name: name.to_owned(),
-                source,
-            })?;
-        let template = locked.template().map(Template::compile).transpose()?;
-        let recovered = recovery::open(&folder, &store, &locked, lock.is_some())?;
-        let core = Arc::new(Core {
-            name: name.to_owned(),
-            folder,
-            store,
-            template,
-            models,
-            model: OnceLock::new(),
-            view: ArcSwap::from_pointee(recovered.view),
-            writing: Mutex::default(),
-            compacting: Mutex::default(),
-            frozen: AtomicI64::new(0),
-            stopping: AtomicBool::new(false),
-            dropped: AtomicBool::new(false),
-            lock,
-            locked,
-        });
+        let (core, rebuild) = Core::open(name, folder, models, lock)?;
+        let core = Arc::new(core);
         let collection = Self {
             compactor: Arc::new(Compactor::new(Arc::clone(&core))),
             core,
         };
-        if recovered.rebuild {
+        if rebuild {
             collection.compactor.wake();
+        } else if collection.core.lock.is_some() {
+            collection.compactor.wake_if_due();
         }
         Ok(collection)
     }
@@ -303,91 +256,6 @@ impl Collection {
             self.core.model()?;
         }
         Ok(())
-    }
-}
-
-impl Core {
-    /// The collection's model, opened at first use and checked against the one that made the vectors.
-    pub(crate) fn model(&self) -> Result<&Arc<dyn Embed>> {
-        if let Some(model) = self.model.get() {
-            return Ok(model);
-        }
-        let Some(identity) = &self.locked.model else {
-            return Err(Error::NoModel {
-                name: self.name.clone(),
-                dimension: self.locked.dimension(),
-            });
-        };
-        let model = self.models.open(&identity.name)?;
-        self.locked.check_model(&self.name, model.identity())?;
-        Ok(self.model.get_or_init(|| model))
-    }
-
-    pub(crate) fn read(&self) -> Result<Reader<'_>> {
-        if self.dropped.load(Ordering::Acquire) {
-            return Err(Error::Dropped {
-                name: self.name.clone(),
-            });
-        }
-        Ok(self.store.read()?)
-    }
-
-    pub(crate) fn check_writable(&self, action: &'static str) -> Result<()> {
-        if self.lock.is_none() {
-            return Err(Error::ReadOnly { action });
-        }
-        Ok(())
-    }
-
-    /// Held from before a commit until the view has caught up with it.
-    pub(crate) fn start_writing(&self) -> Result<MutexGuard<'_, ()>> {
-        let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.dropped.load(Ordering::Acquire) {
-            return Err(Error::Dropped {
-                name: self.name.clone(),
-            });
-        }
-        Ok(guard)
-    }
-
-    /// Shows a committed write to searches. The caller holds `writing`.
-    pub(crate) fn join(
-        &self,
-        ids: &[i64],
-        vectors: &[f32],
-        deleted: &[i64],
-        sequence: u64,
-    ) -> Result<()> {
-        let frozen = self.frozen.load(Ordering::Acquire);
-        let next = self
-            .view
-            .load()
-            .after_write(ids, vectors, deleted, frozen, sequence)?;
-        self.view.store(Arc::new(next));
-        Ok(())
-    }
-
-    /// The view; a reader beside another process's writes catches up with them first.
-    pub(crate) fn current_view(&self) -> Result<Arc<View>> {
-        if self.lock.is_none() {
-            recovery::catch_up(self)?;
-        }
-        Ok(self.view.load_full())
-    }
-
-    /// What the sealed index file is stamped with, so that one of another configuration is not taken.
-    pub(crate) fn config_hash(&self) -> u64 {
-        recovery::config_hash(self.store.config())
-    }
-
-    fn disk_bytes(&self) -> Result<u64> {
-        let entries =
-            std::fs::read_dir(&self.folder).map_err(|error| Error::io(&self.folder, error))?;
-        Ok(entries
-            .flatten()
-            .filter_map(|entry| entry.metadata().ok())
-            .map(|meta| meta.len())
-            .sum())
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! It builds beside the live index from the document store and swaps the result in, so searches and writes go on. Either the
 //! old index is copied and added to, or, when its kind no longer fits or too much of it is deleted, a new one is built.
-//! Order on disk: index file, then the store's record of it, then the old file goes.
+//! Order on disk: index file, then the store's record of it, then the old file goes. A compaction that is stopped or fails
+//! leaves everything as it was.
 
 use std::{
     fs,
@@ -17,7 +18,7 @@ use storage::Seal;
 use crate::{
     Collection, Result,
     collection::Core,
-    recovery::{index_file, stamp},
+    recovery::{index_file, is_index_file, stamp},
     view::{Sealed, View},
 };
 
@@ -33,6 +34,8 @@ const DELETED_SHARE_ON_REQUEST: usize = 20;
 const PAGE: usize = 4_096;
 /// Training vectors per list of an inverted file; FAISS's k-means takes no more (`Clustering.h`, `max_points_per_centroid`).
 const TRAINING_PER_LIST: usize = 256;
+/// Training vectors of the other kinds, which learn the range of each component; values beyond it are cut off.
+const TRAINING_FOR_RANGES: usize = 65_536;
 
 /// Runs compactions in the background; the last handle waits for the one that runs.
 pub(crate) struct Compactor {
@@ -48,6 +51,7 @@ impl Compactor {
         }
     }
 
+    /// Starts a compaction when one is worth its work. The caller has stored the view that makes it so.
     pub(crate) fn wake_if_due(&self) {
         if is_due(&self.core.view.load()) {
             self.wake();
@@ -56,10 +60,11 @@ impl Compactor {
 
     /// Starts a compaction unless one runs.
     pub(crate) fn wake(&self) {
-        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
-        if thread.as_ref().is_some_and(|thread| !thread.is_finished()) {
+        if self.core.background.swap(true, Ordering::SeqCst) {
             return;
         }
+        let mut thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner);
+        join(thread.take());
         let core = Arc::clone(&self.core);
         let spawned = thread::Builder::new()
             .name(format!("compact-{}", core.name))
@@ -67,23 +72,21 @@ impl Compactor {
         match spawned {
             Ok(handle) => *thread = Some(handle),
             Err(error) => {
+                self.core.background.store(false, Ordering::SeqCst);
                 tracing::warn!(%error, collection = self.core.name, "no thread for compaction; it is tried again at the next write")
             }
         }
     }
 
-    /// Stops what runs and waits for it.
+    /// Stops what runs in the background and waits for it.
     pub(crate) fn stop(&self) {
         self.core.stopping.store(true, Ordering::Release);
-        let thread = self
-            .thread
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        if let Some(thread) = thread {
-            // A compaction that panicked has changed nothing that is kept.
-            let _ = thread.join();
-        }
+        join(
+            self.thread
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .take(),
+        );
     }
 }
 
@@ -93,15 +96,37 @@ impl Drop for Compactor {
     }
 }
 
+fn join(thread: Option<JoinHandle<()>>) {
+    if let Some(thread) = thread {
+        // A compaction that panicked has changed nothing that is kept.
+        let _ = thread.join();
+    }
+}
+
+/// Lowers the flag that a compaction runs in the background, however that ends.
+struct Running<'a>(&'a Core);
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        self.0.background.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Compacts while there is need. The flag goes down before the last look, so that a write that comes after that look starts
+/// the next compaction itself.
 fn run(core: &Core) {
     loop {
-        match compact(core, Effort::Background) {
-            Ok(true) if is_due(&core.view.load()) => {}
-            Ok(_) => return,
-            Err(error) => {
-                tracing::warn!(%error, collection = core.name, "compaction failed; searches go on without it");
-                return;
-            }
+        let running = Running(core);
+        if let Err(error) = compact(core, Effort::Background) {
+            tracing::warn!(%error, collection = core.name, "compaction failed; searches go on without it");
+            return;
+        }
+        drop(running);
+        if core.stopping.load(Ordering::Acquire)
+            || !is_due(&core.view.load())
+            || core.background.swap(true, Ordering::SeqCst)
+        {
+            return;
         }
     }
 }
@@ -161,17 +186,35 @@ struct Start {
     last_id: i64,
     generation: u64,
     rows: usize,
+    /// An index was sealed and its file could not be used.
+    lost: bool,
 }
 
-/// Compacts once. `false`: there was nothing to do, or it was stopped.
-fn compact(core: &Core, effort: Effort) -> Result<bool> {
+impl Start {
+    fn is_idle(&self, effort: Effort) -> bool {
+        self.view.fresh_len() == 0
+            && dead(&self.view) <= effort.tolerates(self.view.sealed_len())
+            && !self.lost
+    }
+}
+
+/// Compacts once, if there is anything to do and it is not stopped.
+fn compact(core: &Core, effort: Effort) -> Result<()> {
     let _one_at_a_time = core
         .compacting
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
+    let sealed = seal(core, effort);
+    if !matches!(sealed, Ok(true)) {
+        core.frozen.store(0, Ordering::Release);
+    }
+    sealed.map(drop)
+}
+
+/// Whether a new index was sealed.
+fn seal(core: &Core, effort: Effort) -> Result<bool> {
     let start = start(core)?;
-    if start.view.fresh_len() == 0 && dead(&start.view) <= effort.tolerates(start.view.sealed_len())
-    {
+    if start.is_idle(effort) {
         return Ok(false);
     }
     let Some((index, keeps_removed)) = build(core, &start, effort)? else {
@@ -185,11 +228,10 @@ fn compact(core: &Core, effort: Effort) -> Result<bool> {
         sequence: start.sequence,
         keeps_removed,
     };
-    index.save(
-        &core.folder.join(&seal.file),
-        &stamp(core.config_hash(), &seal),
-    )?;
-    swap(core, index, seal)?;
+    let path = core.folder.join(&seal.file);
+    index.save(&path, &stamp(core.store.config(), &seal))?;
+    // What was not recorded is not looked for.
+    swap(core, index, seal).inspect_err(|_| drop(fs::remove_file(&path)))?;
     Ok(true)
 }
 
@@ -203,6 +245,7 @@ fn start(core: &Core) -> Result<Start> {
         sequence: reader.sequence(),
         last_id: view.last_id,
         generation: reader.seal().map_or(0, |seal| seal.generation) + 1,
+        lost: reader.seal().is_some() && view.sealed.is_none(),
         rows: usize::try_from(reader.count(None)?).unwrap_or(usize::MAX),
         view,
     })
@@ -225,14 +268,8 @@ fn build_with(core: &Core, start: &Start, effort: Effort) -> Result<Option<(Inde
     });
     let (mut index, after) = match reusable {
         Some(sealed) => (sealed.index.try_clone()?, sealed.seal.last_id),
-        None => (
-            Index::new(core.locked.dimension(), core.locked.config.metric, kind)?,
-            0,
-        ),
+        None => (trained(core, start, kind)?, 0),
     };
-    if !index.is_trained() {
-        index.train(&training_sample(core, start, kind)?)?;
-    }
     let finished = add_rows(core, &mut index, after, start.last_id, effort)?;
     Ok(finished.then_some((index, reusable.is_some() && !start.view.deleted.is_empty())))
 }
@@ -280,15 +317,29 @@ fn page(core: &Core, after: i64, last_id: i64) -> Result<(Vec<i64>, Vec<f32>)> {
     Ok((ids, vectors))
 }
 
+/// A new index, ready to be added to: of another kind when deletions since the start left too few vectors to train on.
+fn trained(core: &Core, start: &Start, kind: Kind) -> Result<Index> {
+    let sample = training_sample(core, start, kind)?;
+    let dimension = core.locked.dimension();
+    let kind = match kind.min_training_vectors() > sample.len() / dimension {
+        true => Kind::Flat,
+        false => kind,
+    };
+    let mut index = Index::new(dimension, core.locked.config.metric, kind)?;
+    index.train(&sample)?;
+    Ok(index)
+}
+
 /// Every n-th vector, so that the sample spreads over the whole collection and is the same each time.
 fn training_sample(core: &Core, start: &Start, kind: Kind) -> Result<Vec<f32>> {
-    let Kind::Ivf { nlist } = kind else {
+    if kind.min_training_vectors() == 0 {
         return Ok(Vec::new());
+    }
+    let wanted = match kind {
+        Kind::Ivf { nlist } => nlist.saturating_mul(TRAINING_PER_LIST),
+        Kind::Flat | Kind::Hnsw { .. } => TRAINING_FOR_RANGES,
     };
-    let step = start
-        .rows
-        .div_ceil(nlist.saturating_mul(TRAINING_PER_LIST))
-        .max(1);
+    let step = start.rows.div_ceil(wanted).max(1);
     let mut sample = Vec::new();
     let mut position = 0_usize;
     core.read()?.for_each_vector(0, &mut |id, vector| {
@@ -308,19 +359,13 @@ fn training_sample(core: &Core, start: &Start, kind: Kind) -> Result<Vec<f32>> {
 /// Records the new index and shows it to searches; the old file goes last.
 fn swap(core: &Core, index: Index, seal: Seal) -> Result<()> {
     let _writing = core.start_writing()?;
-    let old = core
-        .view
-        .load()
-        .sealed
-        .as_ref()
-        .map(|sealed| sealed.seal.file.clone());
+    let old = core.read()?.seal().map(|seal| seal.file.clone());
     core.store.seal(&seal)?;
     let deleted = IdSet::from_iter(core.read()?.removed()?);
-    let file = seal.file.clone();
     core.view.store(Arc::new(
         core.view.load().after_seal(Sealed { index, seal }, deleted),
     ));
-    if let Some(old) = old.filter(|old| *old != file) {
+    if let Some(old) = old.filter(|old| is_index_file(old)) {
         // A file left behind is removed at the next open.
         let _ = fs::remove_file(core.folder.join(old));
     }

@@ -4,15 +4,16 @@ use std::{
     collections::BTreeMap,
     fmt, fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use embedder::Embed;
-use storage::{Access, Store};
+use storage::Store;
 
 use crate::{
     Collection, CollectionConfig, Error, Result,
     config::{Locked, Vectors},
+    folder::{make_folder, move_into_place, share, sync_folder},
     home::default_home,
     lock::{self, Folder, Lock},
     models::Models,
@@ -100,9 +101,8 @@ impl Options {
                     path: dir.to_owned(),
                 });
             }
-            Folder::Missing | Folder::Empty => {
-                fs::create_dir_all(dir).map_err(|error| Error::io(dir, error))?
-            }
+            Folder::Missing => make_folder(dir)?,
+            Folder::Empty => {}
         }
         let lock = if self.read_only {
             None
@@ -167,6 +167,7 @@ impl Database {
         self.check_writable("create a collection")?;
         check_name(name)?;
         config.validate()?;
+        config.index.check()?;
         let locked = self.locked(config)?;
         let mut open = self.opened();
         let folder = self.free_folder(name)?;
@@ -192,16 +193,11 @@ impl Database {
     /// When there is none, or it cannot be opened.
     pub fn collection(&self, name: &str) -> Result<Collection> {
         let mut open = self.opened();
-        if let Some(collection) = open.get(name) {
+        if let Some(collection) = open.get(name).filter(|open| !open.core.is_gone()) {
             return Ok(collection.clone());
         }
-        let known = self.names()?;
-        if !known.iter().any(|candidate| candidate == name) {
-            return Err(Error::UnknownCollection {
-                name: name.to_owned(),
-                known,
-            });
-        }
+        open.remove(name);
+        self.check_known(name)?;
         let collection = self.open_folder(name, self.inner.dir.join(name))?;
         open.insert(name.to_owned(), collection.clone());
         Ok(collection)
@@ -221,15 +217,31 @@ impl Database {
     /// When there is none of this name, or its folder cannot be removed.
     pub fn drop_collection(&self, name: &str) -> Result<()> {
         self.check_writable("drop a collection")?;
-        let collection = self.collection(name)?;
         let mut open = self.opened();
-        collection.core.dropped.store(true, Ordering::Release);
-        collection.compactor.stop();
-        let grave = self.pending(name)?.keep();
+        self.check_known(name)?;
+        // It need not be opened for that: one that is damaged can be dropped too.
+        if let Some(collection) = open.remove(name) {
+            collection.core.retire(&collection.compactor);
+        }
+        let grave = self.pending(name)?;
         let folder = self.inner.dir.join(name);
-        fs::rename(&folder, grave.join(name)).map_err(|error| Error::io(&folder, error))?;
-        open.remove(name);
-        fs::remove_dir_all(&grave).map_err(|error| Error::io(&grave, error))
+        move_into_place(&folder, &grave.path().join(name))?;
+        sync_folder(&self.inner.dir)?;
+        drop(open);
+        grave
+            .close()
+            .map_err(|error| Error::io(&self.inner.dir, error))
+    }
+
+    fn check_known(&self, name: &str) -> Result<()> {
+        let known = self.names()?;
+        if known.iter().any(|candidate| candidate == name) {
+            return Ok(());
+        }
+        Err(Error::UnknownCollection {
+            name: name.to_owned(),
+            known,
+        })
     }
 
     pub(crate) fn check_writable(&self, action: &'static str) -> Result<()> {
@@ -254,8 +266,11 @@ impl Database {
 
     /// A folder of the same file system to prepare a collection in; it disappears unless it is kept.
     pub(crate) fn pending(&self, name: &str) -> Result<tempfile::TempDir> {
-        tempfile::Builder::new()
-            .prefix(&format!("{PENDING}{name}-"))
+        let prefix = format!("{PENDING}{name}-");
+        let mut builder = tempfile::Builder::new();
+        builder.prefix(&prefix);
+        share(&mut builder);
+        builder
             .tempdir_in(&self.inner.dir)
             .map_err(|error| Error::io(&self.inner.dir, error))
     }
@@ -268,16 +283,9 @@ impl Database {
     }
 
     fn open_folder(&self, name: &str, folder: PathBuf) -> Result<Collection> {
-        let access = if self.is_read_only() {
-            Access::ReadOnly
-        } else {
-            Access::ReadWrite
-        };
-        let store = Store::open(folder.join(DOCUMENTS), access)?;
         Collection::open(
             name,
             folder,
-            store,
             Arc::clone(&self.inner.models),
             self.inner.lock.clone(),
         )
@@ -316,15 +324,6 @@ impl fmt::Debug for Database {
             .field("dir", &self.inner.dir)
             .finish_non_exhaustive()
     }
-}
-
-/// Renames a prepared folder to its name and makes that durable.
-pub(crate) fn move_into_place(pending: &Path, folder: &Path) -> Result<()> {
-    let parent = folder.parent().unwrap_or(Path::new("."));
-    fs::rename(pending, folder).map_err(|error| Error::io(folder, error))?;
-    fs::File::open(parent)
-        .and_then(|parent| parent.sync_all())
-        .map_err(|error| Error::io(parent, error))
 }
 
 fn check_name(name: &str) -> Result<()> {

@@ -30,6 +30,7 @@ mod config;
 mod database;
 mod document;
 mod error;
+mod folder;
 mod home;
 #[cfg(feature = "http")]
 pub mod http;
@@ -37,8 +38,10 @@ mod lock;
 mod models;
 mod query;
 mod recovery;
+mod scan;
 mod search;
 mod snapshot;
+mod state;
 mod template;
 mod view;
 mod write;

@@ -47,8 +47,7 @@ impl Lock {
 }
 
 fn sign(file: &mut File) -> std::io::Result<()> {
-    let command = std::env::args().next().unwrap_or_default();
-    let command = PathBuf::from(command);
+    let command = PathBuf::from(std::env::args_os().next().unwrap_or_default());
     let name = command.file_name().unwrap_or_default().to_string_lossy();
     file.set_len(0)?;
     writeln!(file, "process {} ({name})", std::process::id())

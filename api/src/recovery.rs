@@ -3,7 +3,13 @@
 //! The document store is the truth. An index file that is missing, damaged or stale costs one warning and time: every row is
 //! replayed into the fresh part, which is exact, and a compaction in the background makes the index anew.
 
-use std::{fs, ops::ControlFlow, path::Path, sync::Arc};
+use std::{
+    fs,
+    hash::{BuildHasher, RandomState},
+    ops::ControlFlow,
+    path::Path,
+    sync::{Arc, TryLockError},
+};
 
 use engine::{IdSet, Index, Stamp};
 use sha2::{Digest, Sha256};
@@ -27,24 +33,36 @@ pub(crate) struct Recovered {
     pub(crate) rebuild: bool,
 }
 
-/// The name of the index file of a generation.
+/// A name for the index file of a generation. It has a random part, which goes into the file's stamp: another collection, or a
+/// restored twin, may have the same configuration and the same counters, and its index is not this one's.
 pub(crate) fn index_file(generation: u64) -> String {
-    format!("{INDEX_PREFIX}{generation}")
+    let nonce = RandomState::new().hash_one(generation);
+    format!("{INDEX_PREFIX}{generation}-{nonce:016x}")
 }
 
-pub(crate) fn stamp(config: u64, seal: &Seal) -> Stamp {
+/// Whether an index file may have this name: nothing that leads out of the folder.
+pub(crate) fn is_index_file(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    name.strip_prefix(INDEX_PREFIX)
+        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
+}
+
+/// What the index file of this seal is stamped with, so that one of another collection or another state is not taken.
+pub(crate) fn stamp(config: &str, seal: &Seal) -> Stamp {
     Stamp {
-        config,
+        config: hash(&[config.as_bytes(), &[0], seal.file.as_bytes()]),
         generation: seal.generation,
         sequence: seal.sequence,
         last_id: seal.last_id,
     }
 }
 
-/// The first eight bytes of the configuration's SHA-256.
-pub(crate) fn config_hash(config: &str) -> u64 {
-    let digest = Sha256::digest(config.as_bytes());
+/// The first eight bytes of the SHA-256 of these parts.
+fn hash(parts: &[&[u8]]) -> u64 {
+    let mut digest = Sha256::new();
+    parts.iter().for_each(|part| digest.update(part));
     digest
+        .finalize()
         .iter()
         .take(8)
         .fold(0, |hash, &byte| hash << 8 | u64::from(byte))
@@ -57,29 +75,36 @@ pub(crate) fn open(
     locked: &Locked,
     writer: bool,
 ) -> Result<Recovered> {
-    let reader = store.read()?;
-    let seal = reader.seal();
     if writer {
-        remove_strays(folder, seal)?;
+        remove_strays(folder, store.read()?.seal())?;
     }
-    let sealed = seal.and_then(|seal| load(folder, store.config(), seal));
-    let rebuild = writer && seal.is_some() && sealed.is_none();
+    let (reader, sealed) = sealed(folder, store)?;
+    let rebuild = writer && reader.seal().is_some() && sealed.is_none();
     let view = replay(&reader, locked, sealed)?;
     Ok(Recovered { view, rebuild })
 }
 
-fn load(folder: &Path, config: &str, seal: &Seal) -> Option<Sealed> {
-    let path = folder.join(&seal.file);
-    match Index::load(&path, &stamp(config_hash(config), seal)) {
-        Ok(index) => Some(Sealed {
-            index,
-            seal: seal.clone(),
-        }),
-        Err(error) => {
+/// A snapshot of the store, and the sealed index that it names. A writer may remove the file that a reader is about to open, so
+/// while newer seals appear, the newest is tried; what still fails costs one warning.
+fn sealed<'s>(folder: &Path, store: &'s Store) -> Result<(Reader<'s>, Option<Sealed>)> {
+    let mut failure: Option<(u64, engine::Error)> = None;
+    loop {
+        let reader = store.read()?;
+        let Some(seal) = reader.seal().filter(|seal| is_index_file(&seal.file)) else {
+            return Ok((reader, None));
+        };
+        if let Some((_, error)) = failure.filter(|(tried, _)| *tried == seal.generation) {
             tracing::warn!(
                 "{error}; no document is lost: searches compare every vector until the index is made anew"
             );
-            None
+            return Ok((reader, None));
+        }
+        match Index::load(&folder.join(&seal.file), &stamp(store.config(), seal)) {
+            Ok(index) => {
+                let seal = seal.clone();
+                return Ok((reader, Some(Sealed { index, seal })));
+            }
+            Err(error) => failure = Some((seal.generation, error)),
         }
     }
 }
@@ -90,12 +115,17 @@ fn replay(reader: &Reader<'_>, locked: &Locked, sealed: Option<Sealed>) -> Resul
     view.sealed = sealed.map(Arc::new);
     view.deleted = Arc::new(IdSet::from_iter(reader.removed()?));
     view.sequence = reader.sequence();
-    let after = view.last_id;
-    add_newer(reader, view, after)
+    view.generation = generation(reader);
+    add_newer(reader, view, 0)
 }
 
-/// The view with the live rows above `after`.
-fn add_newer(reader: &Reader<'_>, mut view: View, mut after: i64) -> Result<View> {
+fn generation(reader: &Reader<'_>) -> u64 {
+    reader.seal().map_or(0, |seal| seal.generation)
+}
+
+/// The view with the live rows above its last id, in segments above `frozen`.
+fn add_newer(reader: &Reader<'_>, mut view: View, frozen: i64) -> Result<View> {
+    let mut after = view.last_id;
     loop {
         let mut ids = Vec::new();
         let mut vectors = Vec::new();
@@ -111,37 +141,74 @@ fn add_newer(reader: &Reader<'_>, mut view: View, mut after: i64) -> Result<View
         let Some(&last) = ids.last() else {
             return Ok(view);
         };
-        view = view.after_write(&ids, &vectors, &[], 0, view.sequence)?;
+        view = view.after_write(&ids, &vectors, &[], frozen, view.sequence)?;
         after = last;
     }
 }
 
-/// Brings a reader's view up to what another process has committed.
-pub(crate) fn catch_up(core: &Core) -> Result<()> {
+/// The view, or one of the caller's own with the rows that the store has committed since. Then every row that `reader` sees is in
+/// it; what else is in it, `reader` knows to be dead.
+pub(crate) fn level(reader: &Reader<'_>, view: Arc<View>) -> Result<Arc<View>> {
+    if view.sequence >= reader.sequence() {
+        return Ok(view);
+    }
+    Ok(Arc::new(add_newer(reader, view.shared(), i64::MAX)?))
+}
+
+/// A view of everything in the store, with the sealed index that is in memory. The caller holds `writing`.
+pub(crate) fn reread(core: &Core) -> Result<View> {
+    let old = core.view.load_full();
     let reader = core.read()?;
-    let sequence = reader.sequence();
-    if core.view.load().sequence == sequence {
+    let mut view = View {
+        fresh: Vec::new(),
+        last_id: old.sealed.as_ref().map_or(0, |sealed| sealed.seal.last_id),
+        sequence: reader.sequence(),
+        ..old.shared()
+    };
+    view.deleted = Arc::new(IdSet::from_iter(
+        old.deleted.iter().chain(reader.removed()?),
+    ));
+    add_newer(&reader, view, 0)
+}
+
+/// Brings a reader's view up to what another process has committed. Searches that come meanwhile do not wait for that: they
+/// read what their view lacks from the store.
+pub(crate) fn catch_up(core: &Core) -> Result<()> {
+    if is_current(&core.view.load(), &core.read()?) {
         return Ok(());
     }
-    let _writing = core.start_writing()?;
+    let _writing = match core.writing.try_lock() {
+        Ok(guard) => guard,
+        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+        Err(TryLockError::WouldBlock) => return Ok(()),
+    };
     let view = core.view.load_full();
-    let seal = reader.seal();
-    let known = view.sealed.as_ref().map(|sealed| sealed.seal.generation);
-    let sealed_anew = seal.filter(|seal| Some(seal.generation) != known);
-    let next = match sealed_anew.and_then(|seal| load(&core.folder, core.store.config(), seal)) {
-        Some(sealed) => replay(&reader, &core.locked, Some(sealed))?,
-        None => {
-            let after = view.last_id;
-            let removed = reader.removed()?;
-            add_newer(
-                &reader,
-                view.after_write(&[], &[], &removed, 0, sequence)?,
-                after,
-            )?
-        }
+    let mut reader = core.read()?;
+    let mut next = None;
+    if generation(&reader) != view.generation {
+        let (newer, sealed) = sealed(&core.folder, &core.store)?;
+        reader = newer;
+        next = sealed
+            .map(|sealed| replay(&reader, &core.locked, Some(sealed)))
+            .transpose()?;
+    }
+    let next = match next {
+        Some(next) => next,
+        None => with_newer(&reader, &view)?,
     };
     core.view.store(Arc::new(next));
     Ok(())
+}
+
+fn is_current(view: &View, reader: &Reader<'_>) -> bool {
+    view.sequence == reader.sequence() && view.generation == generation(reader)
+}
+
+fn with_newer(reader: &Reader<'_>, view: &View) -> Result<View> {
+    let removed = reader.removed()?;
+    let mut next = view.after_write(&[], &[], &removed, 0, reader.sequence())?;
+    next.generation = generation(reader);
+    add_newer(reader, next, 0)
 }
 
 /// Removes index files, whole or half-written, that the store does not refer to.
@@ -150,7 +217,9 @@ fn remove_strays(folder: &Path, seal: Option<&Seal>) -> Result<()> {
     for entry in entries.flatten() {
         let name = entry.file_name();
         let current = seal.is_some_and(|seal| name == seal.file.as_str());
-        if !current && name.to_string_lossy().starts_with(INDEX_PREFIX) {
+        // The engine writes `index-…` as `.index-….tmp` first.
+        let name = name.to_string_lossy();
+        if !current && name.trim_start_matches('.').starts_with(INDEX_PREFIX) {
             // What cannot be removed does no harm: nothing reads it.
             let _ = fs::remove_file(entry.path());
         }

@@ -2,41 +2,46 @@
 //!
 //! The planner takes an exact scan when few documents pass the filter, the index otherwise, and falls back to comparing
 //! everything when the index returns fewer than were asked for; so k matches come back whenever k documents match. The
-//! view is read before the store, so that the store's word on what is alive is the newer one.
+//! view is read before the store, so that the store's word on what is alive is the newer one; rows that the store has and the
+//! view lacks are read from it. So an answer is that of one moment, whatever is written meanwhile.
 
 use std::time::Instant;
 
 use embedder::Purpose;
-use engine::{Hit, IdSet, Index, Kind, SearchParams};
-use storage::{Key, Reader};
+use engine::{Hit, IdSet, SearchParams};
+use storage::{Key, Reader, Record};
 
 use crate::{
     Answer, Collection, Document, Error, Match, Plan, Query, Result, Strategy,
     collection::Core,
     document::MAX_TEXT_BYTES,
-    view::{View, merge},
+    recovery,
+    scan::{scan_rows, scan_some_rows},
+    view::View,
     write::check_vector,
 };
 
 /// With at most this many documents that pass the filter each of them is compared: at 384 dimensions that takes about a
 /// millisecond, which is what a filtered walk through a graph takes, and it is exact.
 const SCAN_LIMIT: usize = 20_000;
-/// Vectors read from the store at a time when the index keeps none.
-const SCAN_BLOCK: usize = 4_096;
 /// How far a filter may widen the search of a graph.
 const MAX_WIDENING: usize = 8;
 
-/// A query with its vector, and the document that it must not find.
+/// A query with its vector.
 struct Target<'a> {
     query: &'a Query,
     vector: Vec<f32>,
-    exclude: Option<i64>,
 }
 
 impl Target<'_> {
     /// Hits to ask for: one more when the document itself will be among them.
     fn wanted(&self) -> usize {
-        self.query.top_k + usize::from(self.exclude.is_some())
+        self.query.top_k + usize::from(self.query.like.is_some())
+    }
+
+    /// Whether this is the document that the query starts from, which it must not find, in whichever version.
+    fn is_itself(&self, record: &Record) -> bool {
+        self.query.like.as_ref() == Some(&record.key)
     }
 }
 
@@ -63,8 +68,7 @@ impl Collection {
         let core = &self.core;
         queries.iter().try_for_each(Query::validate)?;
         let targets = core.targets(queries)?;
-        let view = core.current_view()?;
-        let mut answers = core.answer_all(&view, &targets)?;
+        let mut answers = core.answer_all(&targets)?;
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
         answers
             .iter_mut()
@@ -78,25 +82,16 @@ impl Core {
         let mut embedded = self.embed_queries(queries)?.into_iter();
         let mut targets = Vec::with_capacity(queries.len());
         for query in queries {
-            let mut exclude = None;
             let vector = match (&query.text, &query.vector, &query.like) {
                 (Some(_), ..) => embedded.next().unwrap_or_default(),
                 (None, Some(vector), _) => {
                     check_vector(self, vector, || "vector".to_owned())?;
                     vector.clone()
                 }
-                (None, None, Some(key)) => {
-                    let (id, vector) = self.stored_vector(key)?;
-                    exclude = Some(id);
-                    vector
-                }
+                (None, None, Some(key)) => self.stored_vector(key)?,
                 (None, None, None) => Vec::new(),
             };
-            targets.push(Target {
-                query,
-                vector,
-                exclude,
-            });
+            targets.push(Target { query, vector });
         }
         Ok(targets)
     }
@@ -116,43 +111,41 @@ impl Core {
             .collect())
     }
 
-    fn stored_vector(&self, key: &Key) -> Result<(i64, Vec<f32>)> {
+    fn stored_vector(&self, key: &Key) -> Result<Vec<f32>> {
         let record = self
             .read()?
             .get(std::slice::from_ref(key), true)?
             .pop()
             .flatten();
         let record = record.ok_or_else(|| Error::UnknownKey { key: key.clone() })?;
-        Ok((record.id, record.vector.unwrap_or_default()))
+        Ok(record.vector.unwrap_or_default())
     }
 
     /// Plain queries that ask for the same go through the index together, the others one by one.
-    fn answer_all(&self, view: &View, targets: &[Target<'_>]) -> Result<Vec<Answer>> {
+    fn answer_all(&self, targets: &[Target<'_>]) -> Result<Vec<Answer>> {
         let Some(first) = targets.first() else {
             return Ok(Vec::new());
         };
+        let view = self.current_view()?;
+        let reader = self.read()?;
+        let view = recovery::level(&reader, view)?;
         let alike = |target: &Target<'_>| {
             target.query.filter.is_none()
                 && target.wanted() == first.wanted()
                 && target.query.params == first.query.params
         };
-        if first.query.params.exact || !targets.iter().all(alike) {
-            let reader = self.read()?;
-            return targets
+        let mut hits = Vec::new();
+        if !first.query.params.exact && targets.iter().all(alike) {
+            let queries: Vec<f32> = targets
                 .iter()
-                .map(|target| self.answer(view, &reader, target, None))
+                .flat_map(|target| target.vector.iter().copied())
                 .collect();
+            hits = view.nearest(&queries, first.wanted(), &self.params(&first.query.params)?)?;
         }
-        let queries: Vec<f32> = targets
-            .iter()
-            .flat_map(|target| target.vector.iter().copied())
-            .collect();
-        let hits = view.nearest(&queries, first.wanted(), &self.params(&first.query.params)?)?;
-        let reader = self.read()?;
+        let mut hits = hits.into_iter();
         targets
             .iter()
-            .zip(hits)
-            .map(|(target, hits)| self.answer(view, &reader, target, Some(hits)))
+            .map(|target| self.answer(&view, &reader, target, hits.next()))
             .collect()
     }
 
@@ -245,7 +238,7 @@ impl Core {
         let metric = self.locked.config.metric;
         let mut matches = Vec::with_capacity(target.query.top_k.min(ids.len()));
         for (hit, record) in hits.iter().zip(records) {
-            let Some(record) = record.filter(|record| Some(record.id) != target.exclude) else {
+            let Some(record) = record.filter(|record| !target.is_itself(record)) else {
                 continue;
             };
             if matches.len() == target.query.top_k {
@@ -344,87 +337,5 @@ fn widened(params: &SearchParams, matching: usize, total: usize) -> SearchParams
                 .saturating_mul(factor),
         ),
         exact: false,
-    }
-}
-
-/// Exact over the stored vectors themselves, for indexes that keep only codes.
-fn scan_rows(view: &View, reader: &Reader<'_>, query: &[f32], k: usize) -> Result<Vec<Hit>> {
-    let mut block = Block::new(view, query, k);
-    let mut failure = None;
-    reader.for_each_vector(0, &mut |id, vector| match block.push(id, vector) {
-        Ok(()) => std::ops::ControlFlow::Continue(()),
-        Err(error) => {
-            failure = Some(error);
-            std::ops::ControlFlow::Break(())
-        }
-    })?;
-    failure.map_or_else(|| block.finish(), Err)
-}
-
-fn scan_some_rows(
-    view: &View,
-    reader: &Reader<'_>,
-    query: &[f32],
-    k: usize,
-    ids: &[i64],
-) -> Result<Vec<Hit>> {
-    let mut block = Block::new(view, query, k);
-    for ids in ids.chunks(SCAN_BLOCK) {
-        for (&id, vector) in ids.iter().zip(reader.vectors(ids)?) {
-            if let Some(vector) = vector {
-                block.push(id, &vector)?;
-            }
-        }
-    }
-    block.finish()
-}
-
-/// Rows gathered until there are enough for a flat index of their own.
-struct Block<'a> {
-    view: &'a View,
-    query: &'a [f32],
-    k: usize,
-    ids: Vec<i64>,
-    vectors: Vec<f32>,
-    best: Vec<Hit>,
-}
-
-impl<'a> Block<'a> {
-    fn new(view: &'a View, query: &'a [f32], k: usize) -> Self {
-        Self {
-            view,
-            query,
-            k,
-            ids: Vec::new(),
-            vectors: Vec::new(),
-            best: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, id: i64, vector: &[f32]) -> Result<()> {
-        self.ids.push(id);
-        self.vectors.extend_from_slice(vector);
-        if self.ids.len() == SCAN_BLOCK {
-            self.flush()
-        } else {
-            Ok(())
-        }
-    }
-
-    fn flush(&mut self) -> Result<()> {
-        let mut index = Index::new(self.view.dimension, self.view.metric, Kind::Flat)?;
-        index.add(&self.ids, &self.vectors)?;
-        let found = index
-            .scan(self.query, self.k, &self.ids)?
-            .unwrap_or_default();
-        merge(&mut self.best, found, self.view.metric, self.k);
-        self.ids.clear();
-        self.vectors.clear();
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<Vec<Hit>> {
-        self.flush()?;
-        Ok(self.best)
     }
 }

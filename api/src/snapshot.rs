@@ -16,7 +16,9 @@ use storage::{Access, Store};
 
 use crate::{
     Collection, Database, Error, Result,
-    database::{DOCUMENTS, move_into_place},
+    database::DOCUMENTS,
+    folder::{move_into_place, sync_folder},
+    recovery::is_index_file,
 };
 
 const FORMAT: u32 = 1;
@@ -74,10 +76,11 @@ impl Collection {
         let manifest = self.copy_to(work.path())?;
         let archive = work.path().join("archive");
         pack(&archive, work.path(), &manifest).map_err(|error| Error::io(path, error))?;
-        fs::hard_link(&archive, path).map_err(|error| Error::io(path, error))?;
-        File::open(folder)
-            .and_then(|folder| folder.sync_all())
-            .map_err(|error| Error::io(folder, error))?;
+        // Never in place of a file that came meanwhile, and where there are no hard links too.
+        tempfile::TempPath::try_from_path(&archive)
+            .and_then(|archive| archive.persist_noclobber(path).map_err(io::Error::from))
+            .map_err(|error| Error::io(path, error))?;
+        sync_folder(folder)?;
         Ok(manifest)
     }
 
@@ -89,7 +92,7 @@ impl Collection {
         let store = Store::open(&documents, Access::ReadOnly)?;
         let reader = store.read()?;
         let mut entries = vec![describe(&documents, DOCUMENTS)?];
-        if let Some(seal) = reader.seal() {
+        if let Some(seal) = reader.seal().filter(|seal| is_index_file(&seal.file)) {
             let copy = folder.join(&seal.file);
             // A compaction may have replaced it meanwhile; the restored collection then makes its index anew.
             if fs::copy(self.core.folder.join(&seal.file), &copy).is_ok() {
@@ -120,6 +123,7 @@ impl Database {
         let pending = self.pending(name)?;
         unpack(path, pending.path())?;
         check_documents(path, pending.path())?;
+        sync_folder(pending.path())?;
         let pending = pending.keep();
         // The folder is free still, unless another thread took it meanwhile, in which case the rename fails.
         move_into_place(&pending, &folder).inspect_err(|_| drop(fs::remove_dir_all(&pending)))?;
@@ -192,6 +196,13 @@ fn unpack(path: &Path, folder: &Path) -> Result<()> {
     let decoder =
         zstd::Decoder::new(BufReader::new(file)).map_err(|error| damaged(path, &error))?;
     let mut tar = tar::Archive::new(decoder);
+    unpack_entries(path, folder, &mut tar)?;
+    // To the end: the frame's checksum stands there, and covers the manifest too.
+    io::copy(&mut tar.into_inner(), &mut io::sink()).map_err(|error| damaged(path, &error))?;
+    Ok(())
+}
+
+fn unpack_entries(path: &Path, folder: &Path, tar: &mut tar::Archive<impl Read>) -> Result<()> {
     let mut entries = tar.entries().map_err(|error| damaged(path, &error))?;
     let manifest = read_manifest(path, entries.next())?;
     for expected in &manifest.entries {
@@ -240,13 +251,11 @@ fn read_manifest<R: Read>(
 }
 
 fn write_entry(path: &Path, folder: &Path, expected: &Entry, data: &mut impl Read) -> Result<()> {
-    let plain =
-        Path::new(&expected.name).components().count() == 1 && !expected.name.starts_with('.');
-    if !plain {
+    if expected.name != DOCUMENTS && !is_index_file(&expected.name) {
         return Err(bad(
             path,
             format!(
-                "its manifest names {:?}, which is no plain file name",
+                "its manifest names {:?}, which is no file of a collection",
                 expected.name
             ),
         ));

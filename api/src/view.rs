@@ -2,7 +2,8 @@
 //!
 //! A view has a *sealed* index (shared, never written to), the *fresh* segments (flat, of the rows since, exact) and the set
 //! of deleted ids. A fresh segment may grow under a view that is in use; what it gains is committed already, so seeing it
-//! early is harmless. Whether an id is alive is for the document store to say; the view may lag behind it.
+//! early is harmless. Whether an id is alive is for the document store to say; the view may lag behind it, and a search reads
+//! what it lacks from the store (`recovery::level`).
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
@@ -60,6 +61,8 @@ pub(crate) struct View {
     pub(crate) sequence: u64,
     /// The largest id that this view has seen.
     pub(crate) last_id: i64,
+    /// The generation that the store had recorded when this view was made, whether its index file was usable or not; 0: none.
+    pub(crate) generation: u64,
 }
 
 impl View {
@@ -72,6 +75,7 @@ impl View {
             deleted: Arc::default(),
             sequence: 0,
             last_id: 0,
+            generation: 0,
         }
     }
 
@@ -106,7 +110,7 @@ impl View {
     }
 
     /// The view after a write: `ids` joined with their row-major `vectors`, `deleted` ids gone. Segments up to `frozen` are
-    /// being compacted and take no more.
+    /// being compacted and take no more; with `i64::MAX` what is new goes into segments that no other view shares.
     pub(crate) fn after_write(
         &self,
         ids: &[i64],
@@ -154,17 +158,21 @@ impl View {
         Ok(())
     }
 
-    /// The view after compaction: `sealed` takes the place of the old one and of the segments up to its last id.
-    pub(crate) fn after_seal(&self, sealed: Sealed, deleted: IdSet) -> Self {
+    /// The view after compaction: `sealed` takes the place of the old one and of the segments up to its last id. `deleted` are
+    /// the dead ids that it may hold; those of the segments that stay are known already.
+    pub(crate) fn after_seal(&self, sealed: Sealed, mut deleted: IdSet) -> Self {
         let last_id = sealed.seal.last_id;
         let mut next = self.shared();
         next.fresh.retain(|segment| segment.last_id() > last_id);
+        next.generation = sealed.seal.generation;
+        deleted.extend(self.deleted.iter().filter(|&id| id > last_id));
         next.sealed = Some(Arc::new(sealed));
         next.deleted = Arc::new(deleted);
         next
     }
 
-    fn shared(&self) -> Self {
+    /// A view of its own with the same parts.
+    pub(crate) fn shared(&self) -> Self {
         Self {
             dimension: self.dimension,
             metric: self.metric,
@@ -173,6 +181,7 @@ impl View {
             deleted: Arc::clone(&self.deleted),
             sequence: self.sequence,
             last_id: self.last_id,
+            generation: self.generation,
         }
     }
 
@@ -242,13 +251,16 @@ impl View {
     }
 }
 
-/// Keeps the `k` closest of both lists, closest first; ties go to the older id.
+/// Keeps the `k` closest of both lists, closest first; ties go to the older id. An id that is in both counts once: a segment
+/// may have gained what a search has read from the store.
 pub(crate) fn merge(best: &mut Vec<Hit>, found: Vec<Hit>, metric: Metric, k: usize) {
     if found.is_empty() {
         return;
     }
     best.extend(found);
-    best.sort_by(|a, b| {
+    best.sort_unstable_by_key(|hit| hit.id);
+    best.dedup_by_key(|hit| hit.id);
+    best.sort_unstable_by(|a, b| {
         metric
             .score(b.distance)
             .total_cmp(&metric.score(a.distance))
@@ -299,10 +311,29 @@ mod tests {
             sequence: 1,
             keeps_removed: false,
         };
+        let view = view.after_write(&[4], &[4.0], &[3], 2, 3).unwrap();
         let view = view.after_seal(Sealed { index, seal }, IdSet::default());
-        assert_eq!((view.sealed_len(), view.fresh_len()), (2, 1));
+        assert_eq!((view.sealed_len(), view.fresh_len()), (2, 2));
         let found = view.nearest(&[0.0], 3, &SearchParams::default()).unwrap();
-        assert_eq!(ids(&found[0]), [1, 2, 3]);
+        assert_eq!(
+            ids(&found[0]),
+            [1, 2, 4],
+            "3 was deleted from a segment that stays"
+        );
+    }
+
+    #[test]
+    fn an_id_that_two_parts_hold_is_found_once() {
+        let old = View::empty(1, Metric::L2)
+            .after_write(&[1], &[1.0], &[], 0, 1)
+            .unwrap();
+        let private = old.after_write(&[2], &[2.0], &[], i64::MAX, 2).unwrap();
+        let grown = old.after_write(&[2], &[2.0], &[], 0, 2).unwrap();
+        assert_eq!((private.fresh.len(), grown.fresh.len()), (2, 1));
+        let found = private
+            .nearest(&[0.0], 3, &SearchParams::default())
+            .unwrap();
+        assert_eq!(ids(&found[0]), [1, 2]);
     }
 
     #[test]

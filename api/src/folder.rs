@@ -1,0 +1,61 @@
+//! Folders and files on disk: made to last, readable for others, told apart.
+//!
+//! A name is durable once the folder that it stands in is synced; what is in the file is another matter, and its writer's.
+
+use std::{fs, path::Path};
+
+use crate::{Error, Result};
+
+/// Renames a prepared folder to its name and makes that durable.
+pub(crate) fn move_into_place(pending: &Path, folder: &Path) -> Result<()> {
+    fs::rename(pending, folder).map_err(|error| Error::io(folder, error))?;
+    sync_folder(folder.parent().unwrap_or(Path::new(".")))
+}
+
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| Error::io(folder, error))
+}
+
+/// Makes a folder, and those above it that are missing, to last.
+pub(crate) fn make_folder(folder: &Path) -> Result<()> {
+    let folder = std::path::absolute(folder).map_err(|error| Error::io(folder, error))?;
+    let missing: Vec<&Path> = folder
+        .ancestors()
+        .take_while(|ancestor| !ancestor.exists())
+        .collect();
+    fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+    missing
+        .into_iter()
+        .filter_map(Path::parent)
+        .try_for_each(sync_folder)
+}
+
+/// Gives what is made the permissions of any other file, where a temporary file's are its owner's alone: other users may read.
+#[cfg(unix)]
+pub(crate) fn share(builder: &mut tempfile::Builder<'_, '_>) {
+    use std::os::unix::fs::PermissionsExt;
+    builder.permissions(fs::Permissions::from_mode(0o777));
+}
+
+#[cfg(not(unix))]
+pub(crate) fn share(_builder: &mut tempfile::Builder<'_, '_>) {}
+
+/// Which file a path leads to, as far as the system tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity(Option<(u64, u64)>);
+
+impl FileIdentity {
+    #[cfg(unix)]
+    pub(crate) fn of(path: &Path) -> Self {
+        use std::os::unix::fs::MetadataExt;
+        Self(fs::metadata(path).ok().map(|meta| (meta.dev(), meta.ino())))
+    }
+
+    #[cfg(not(unix))]
+    pub(crate) fn of(_path: &Path) -> Self {
+        Self(None)
+    }
+}

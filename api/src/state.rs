@@ -1,0 +1,191 @@
+//! What all handles on a collection share: the document store, the view that searches see, the locks.
+//!
+//! Lock order is compacting, then writing, then the store's own. A write commits first and joins the view before `writing` is let
+//! go, so the view never runs ahead of the store, and lags behind it only while a write is between the two.
+
+use std::{
+    path::PathBuf,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicI64, Ordering},
+    },
+};
+
+use arc_swap::ArcSwap;
+use embedder::Embed;
+use storage::{Access, Reader, Store};
+
+use crate::{
+    Error, Result, compaction::Compactor, config::Locked, database::DOCUMENTS,
+    folder::FileIdentity, lock::Lock, models::Models, recovery, template::Template, view::View,
+};
+
+/// What all handles on a collection share.
+pub(crate) struct Core {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
+    pub(crate) store: Store,
+    pub(crate) locked: Locked,
+    pub(crate) template: Option<Template>,
+    pub(crate) models: Arc<Models>,
+    pub(crate) model: OnceLock<Arc<dyn Embed>>,
+    pub(crate) view: ArcSwap<View>,
+    pub(crate) writing: Mutex<()>,
+    pub(crate) compacting: Mutex<()>,
+    /// Ids up to this one are being compacted, so that their segments take no more.
+    pub(crate) frozen: AtomicI64,
+    /// Whether a compaction runs in the background, or is about to.
+    pub(crate) background: AtomicBool,
+    pub(crate) stopping: AtomicBool,
+    pub(crate) dropped: AtomicBool,
+    /// Which file the documents are in; another process may drop a collection and make one of the same name.
+    pub(crate) identity: FileIdentity,
+    /// Held while anything may still write here; `None` for a reader.
+    pub(crate) lock: Option<Arc<Lock>>,
+}
+
+impl Core {
+    /// Opens the collection in `folder`, for writing with the database's lock, else for reading. Second: whether its index was
+    /// lost and should be made anew.
+    pub(crate) fn open(
+        name: &str,
+        folder: PathBuf,
+        models: Arc<Models>,
+        lock: Option<Arc<Lock>>,
+    ) -> Result<(Self, bool)> {
+        let documents = folder.join(DOCUMENTS);
+        // Before the file is opened: one that takes its place meanwhile is then seen as another.
+        let identity = FileIdentity::of(&documents);
+        let access = match lock {
+            Some(_) => Access::ReadWrite,
+            None => Access::ReadOnly,
+        };
+        let store = Store::open(documents, access)?;
+        let locked: Locked =
+            serde_json::from_str(store.config()).map_err(|source| Error::BadConfig {
+                name: name.to_owned(),
+                source,
+            })?;
+        let template = locked.template().map(Template::compile).transpose()?;
+        let recovered = recovery::open(&folder, &store, &locked, lock.is_some())?;
+        let core = Self {
+            name: name.to_owned(),
+            folder,
+            store,
+            template,
+            models,
+            model: OnceLock::new(),
+            view: ArcSwap::from_pointee(recovered.view),
+            writing: Mutex::default(),
+            compacting: Mutex::default(),
+            frozen: AtomicI64::new(0),
+            background: AtomicBool::new(false),
+            stopping: AtomicBool::new(false),
+            dropped: AtomicBool::new(false),
+            identity,
+            lock,
+            locked,
+        };
+        Ok((core, recovered.rebuild))
+    }
+
+    /// The collection's model, opened at first use and checked against the one that made the vectors.
+    pub(crate) fn model(&self) -> Result<&Arc<dyn Embed>> {
+        if let Some(model) = self.model.get() {
+            return Ok(model);
+        }
+        let Some(identity) = &self.locked.model else {
+            return Err(Error::NoModel {
+                name: self.name.clone(),
+                dimension: self.locked.dimension(),
+            });
+        };
+        let model = self.models.open(&identity.name)?;
+        self.locked.check_model(&self.name, model.identity())?;
+        Ok(self.model.get_or_init(|| model))
+    }
+
+    /// A snapshot of the store. Looks for the file after it was opened: a reader's may be another collection's by then.
+    pub(crate) fn read(&self) -> Result<Reader<'_>> {
+        let reader = self.store.read();
+        self.check_there()?;
+        Ok(reader?)
+    }
+
+    /// Whether the collection was dropped, by this process or, under a reader, by the one that writes.
+    pub(crate) fn is_gone(&self) -> bool {
+        self.dropped.load(Ordering::Acquire)
+            || self.lock.is_none() && self.identity != FileIdentity::of(self.store.path())
+    }
+
+    fn check_there(&self) -> Result<()> {
+        if self.is_gone() {
+            return Err(Error::Dropped {
+                name: self.name.clone(),
+            });
+        }
+        Ok(())
+    }
+
+    pub(crate) fn check_writable(&self, action: &'static str) -> Result<()> {
+        if self.lock.is_none() {
+            return Err(Error::ReadOnly { action });
+        }
+        Ok(())
+    }
+
+    /// Held from before a commit until the view has caught up with it.
+    pub(crate) fn start_writing(&self) -> Result<MutexGuard<'_, ()>> {
+        let guard = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.check_there()?;
+        Ok(guard)
+    }
+
+    /// Ends every use of the collection: what comes later is refused, what writes now is waited for.
+    pub(crate) fn retire(&self, compactor: &Compactor) {
+        self.dropped.store(true, Ordering::Release);
+        compactor.stop();
+        drop(self.compacting.lock());
+        drop(self.writing.lock());
+    }
+
+    /// Shows a committed write to searches. The caller holds `writing`. When there is no memory to add it to the view, the
+    /// view is made anew from the store: what is committed must be found.
+    pub(crate) fn join(
+        &self,
+        ids: &[i64],
+        vectors: &[f32],
+        deleted: &[i64],
+        sequence: u64,
+    ) -> Result<()> {
+        let frozen = self.frozen.load(Ordering::Acquire);
+        let next = self
+            .view
+            .load()
+            .after_write(ids, vectors, deleted, frozen, sequence)
+            .or_else(|error| {
+                tracing::warn!(%error, collection = self.name, "the vectors are read anew");
+                recovery::reread(self)
+            })?;
+        self.view.store(Arc::new(next));
+        Ok(())
+    }
+
+    /// The view; a reader beside another process's writes catches up with them first.
+    pub(crate) fn current_view(&self) -> Result<Arc<View>> {
+        if self.lock.is_none() {
+            recovery::catch_up(self)?;
+        }
+        Ok(self.view.load_full())
+    }
+
+    pub(crate) fn disk_bytes(&self) -> Result<u64> {
+        let entries =
+            std::fs::read_dir(&self.folder).map_err(|error| Error::io(&self.folder, error))?;
+        Ok(entries
+            .flatten()
+            .filter_map(|entry| entry.metadata().ok())
+            .map(|meta| meta.len())
+            .sum())
+    }
+}
