@@ -26,7 +26,7 @@ use super::{
     interrupt::Interrupt,
     output::Output,
     progress::Progress,
-    rows::{self, Source},
+    rows::{self, Reading, Source},
 };
 use mapping::Mapping;
 use summary::{Place, Tally};
@@ -52,13 +52,19 @@ pub(crate) fn run(args: Import, home: PathBuf, output: &Output) -> Result<Outcom
         .create(false)
         .open(&args.at.dir)?;
     let collection = db.collection(&args.at.name)?;
-    let mapping = Mapping::new(&args, collection.config())?;
+    let mapping = Mapping::new(&args, collection.config(), collection.dimension())?;
     let progress = Progress::new(total_bytes(&args.files)?);
-    let tally = Tally::new(args.rejects.as_deref())?;
+    let reading = Reading {
+        format: args.format,
+        verbatim: mapping.verbatim(),
+    };
+    check_all(&args.files, &reading, &mapping)?;
+    let tally = Tally::new(args.rejects.as_deref(), &args.files)?;
     let job = Job {
         args: &args,
         collection: &collection,
         mapping: &mapping,
+        reading: &reading,
         progress: &progress,
         tally: &tally,
         interrupt: &interrupt,
@@ -66,11 +72,17 @@ pub(crate) fn run(args: Import, home: PathBuf, output: &Output) -> Result<Outcom
     let result = job.run();
     progress.finish();
     let summary = tally.finish(interrupt.is_asked());
-    if result.is_ok() && !interrupt.is_asked() {
-        collection.compact()?;
+    let compacted = if result.is_ok() && !interrupt.is_asked() {
+        collection.compact()
+    } else {
+        Ok(())
+    };
+    // Said first: what is stored stays so, whatever comes of the index.
+    if result.is_ok() || !summary.is_empty() {
+        output.result(&summary, summary::text)?;
     }
-    output.result(&summary, summary::text)?;
     result?;
+    compacted?;
     Ok(match () {
         () if interrupt.is_asked() => Outcome::Interrupted,
         () if summary.is_futile() => Outcome::Nothing,
@@ -87,10 +99,34 @@ fn total_bytes(files: &[PathBuf]) -> Result<u64> {
     files.iter().map(size).sum()
 }
 
+/// Refuses what can be told before anything is written: one bad file of several, and none is imported.
+fn check_all(files: &[PathBuf], reading: &Reading<'_>, mapping: &Mapping) -> Result<()> {
+    // A pipe gives its bytes only once.
+    for path in files.iter().filter(|path| path.is_file()) {
+        let source = rows::open(path, reading, |file| Box::new(file))?;
+        first_rows(source, mapping)?;
+    }
+    Ok(())
+}
+
+/// The source, whose columns have what the mapping names, and the rows that were read to find that out.
+fn first_rows(
+    mut source: Source,
+    mapping: &Mapping,
+) -> Result<(Vec<std::io::Result<rows::Row>>, Source)> {
+    let mut first = Vec::new();
+    if source.columns.is_none() {
+        first.extend(source.rows.by_ref().take(CHUNK));
+    }
+    mapping.check(&source, &first)?;
+    Ok((first, source))
+}
+
 struct Job<'a> {
     args: &'a Import,
     collection: &'a Collection,
     mapping: &'a Mapping,
+    reading: &'a Reading<'a>,
     progress: &'a Progress,
     tally: &'a Tally,
     interrupt: &'a Interrupt,
@@ -120,7 +156,8 @@ impl Job<'_> {
         loop {
             let next = chunks.lock().unwrap_or_else(PoisonError::into_inner).recv();
             let Ok(chunk) = next else { return Ok(()) };
-            if failed.load(Ordering::Acquire) {
+            // What is not begun when the user stops is left to the next run.
+            if failed.load(Ordering::Acquire) || self.interrupt.is_asked() {
                 continue;
             }
             let rows = chunk.len();
@@ -161,10 +198,12 @@ impl Job<'_> {
         let mut chunk = Chunk::new();
         for path in &self.args.files {
             self.progress.file(path);
-            let source = rows::open(path, self.args.format, self.progress)?;
+            let source = rows::open(path, self.reading, |file| self.progress.count(file))?;
             let file = self.tally.file(path);
-            for (number, row) in self
-                .checked(source)?
+            let (first, source) = first_rows(source, self.mapping)?;
+            for (number, row) in first
+                .into_iter()
+                .chain(source.rows)
                 .enumerate()
                 .take(self.args.limit.unwrap_or(usize::MAX))
             {
@@ -188,19 +227,6 @@ impl Job<'_> {
         // Nobody receives any more only when a worker failed, which is reported as such.
         let _ = send.send(chunk);
         Ok(())
-    }
-
-    /// The rows of a source whose columns have what the mapping names.
-    fn checked(
-        &self,
-        mut source: Source,
-    ) -> Result<impl Iterator<Item = std::io::Result<rows::Row>>> {
-        let mut first = Vec::new();
-        if source.columns.is_none() {
-            first.extend(source.rows.by_ref().take(CHUNK));
-        }
-        self.mapping.check(&source, &first)?;
-        Ok(first.into_iter().chain(source.rows))
     }
 
     fn document(

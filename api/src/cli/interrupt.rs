@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::INTERRUPTED;
+use super::{INTERRUPTED, output::Output};
 
 /// Whether the user asked to stop.
 #[derive(Clone, Default)]
@@ -25,6 +25,7 @@ impl Interrupt {
             if asked.swap(true, Ordering::AcqRel) {
                 process::exit(INTERRUPTED.into());
             }
+            Output::note("stopping: what is begun is finished first; once more ends it at once");
         })?;
         Ok(interrupt)
     }

@@ -2,11 +2,16 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use anyhow::Context;
 use serde::Serialize;
 use vinedb::{Document, Metadata};
 
+/// What an error calls the place where results go.
+pub(crate) const STANDARD_OUTPUT: &str = "standard output";
 /// Characters of a text that a result shows.
 const EXCERPT: usize = 240;
+/// Characters that a field may have to be shown among others on one line.
+const SHORT_FIELD: usize = 100;
 
 /// Where results go.
 pub(crate) struct Output {
@@ -27,15 +32,16 @@ impl Output {
         &self,
         value: &T,
         text: impl FnOnce(&T) -> String,
-    ) -> io::Result<()> {
-        let mut out = io::stdout().lock();
-        if self.json {
-            serde_json::to_writer(&mut out, value)?;
-            writeln!(out)?;
+    ) -> anyhow::Result<()> {
+        let line = if self.json {
+            serde_json::to_string(value)?
         } else {
-            writeln!(out, "{}", text(value).trim_end())?;
-        }
-        out.flush()
+            text(value).trim_end().to_owned()
+        };
+        let mut out = io::stdout().lock();
+        writeln!(out, "{line}")
+            .and_then(|()| out.flush())
+            .context(STANDARD_OUTPUT)
     }
 
     /// Says something that is not a result.
@@ -49,16 +55,47 @@ impl Output {
     }
 }
 
-/// The error and those causes that it does not quote itself.
+/// The error and those causes that it does not quote itself. One that says what to do, behind a semicolon, is complete.
 fn sentence(error: &anyhow::Error) -> String {
     let mut text = error.to_string();
     for cause in error.chain().skip(1) {
         let cause = cause.to_string();
-        if !text.contains(&cause) {
+        if !text.contains(&cause) && !text.contains("; ") {
             text = format!("{text}: {cause}");
         }
     }
-    text
+    match advice(error) {
+        Some(advice) if !text.contains("; ") => format!("{text}; {advice}"),
+        _ => text,
+    }
+}
+
+/// What to do about a failure that the operating system reported.
+fn advice(error: &anyhow::Error) -> Option<&'static str> {
+    use io::ErrorKind as Kind;
+    let kind = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<io::Error>())?
+        .kind();
+    Some(match kind {
+        Kind::NotFound => "check the path",
+        Kind::PermissionDenied => "check who may read and write there",
+        Kind::ReadOnlyFilesystem => "choose a place that can be written",
+        Kind::StorageFull | Kind::QuotaExceeded | Kind::FileTooLarge => {
+            "make room there, or choose another place"
+        }
+        Kind::AlreadyExists => "name a file that does not exist yet",
+        Kind::IsADirectory => "name a file",
+        Kind::NotADirectory => "name a folder",
+        Kind::UnexpectedEof => "the file is cut off: get it again",
+        _ => return None,
+    })
+}
+
+/// `1 row`, `2 rows`.
+pub(crate) fn counted(number: usize, noun: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {noun}{plural}", thousands(number as u64))
 }
 
 /// Whether progress is drawn or told in lines.
@@ -89,7 +126,9 @@ pub(crate) fn excerpt(text: &str) -> String {
 /// A document's short fields on one line.
 pub(crate) fn fields(metadata: &Metadata) -> String {
     let short = metadata.iter().filter_map(|(name, value)| match value {
-        serde_json::Value::String(text) if !text.is_empty() && text.chars().count() <= 60 => {
+        serde_json::Value::String(text)
+            if !text.is_empty() && text.chars().count() <= SHORT_FIELD =>
+        {
             Some(format!("{name}: {text}"))
         }
         serde_json::Value::Number(_) | serde_json::Value::Bool(_) => {

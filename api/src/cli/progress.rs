@@ -14,6 +14,8 @@ use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::output::{stderr_is_terminal, thousands};
 
+/// The first line comes early, so that one knows that it runs; a short import says nothing at all.
+const FIRST_LINE_AFTER: Duration = Duration::from_secs(1);
 const LINE_EVERY: Duration = Duration::from_secs(5);
 
 /// The progress of an import, measured in bytes of the files and told in documents.
@@ -23,7 +25,7 @@ pub(crate) struct Progress {
     total: u64,
     read: Arc<AtomicU64>,
     documents: AtomicU64,
-    last_line: Mutex<Instant>,
+    next_line: Mutex<Instant>,
 }
 
 impl Progress {
@@ -47,7 +49,7 @@ impl Progress {
             total,
             read: Arc::default(),
             documents: AtomicU64::new(0),
-            last_line: Mutex::new(now),
+            next_line: Mutex::new(now + FIRST_LINE_AFTER),
         }
     }
 
@@ -62,11 +64,11 @@ impl Progress {
     }
 
     /// Counts the bytes that go through `reader`.
-    pub(crate) fn count<R: Read>(&self, reader: R) -> Counted<R> {
-        Counted {
+    pub(crate) fn count<R: Read + Send + 'static>(&self, reader: R) -> Box<dyn Read + Send> {
+        Box::new(Counted {
             reader,
             read: Arc::clone(&self.read),
-        }
+        })
     }
 
     /// Documents that are done, whatever came of them.
@@ -103,31 +105,40 @@ impl Progress {
     }
 
     fn line(&self, documents: u64) {
-        let mut last = self
-            .last_line
+        let mut next = self
+            .next_line
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        if last.elapsed() < LINE_EVERY {
+        let now = Instant::now();
+        if now < *next {
             return;
         }
-        *last = Instant::now();
-        let share = self.read.load(Ordering::Relaxed) as f64 / self.total.max(1) as f64;
-        let left = self
-            .started
-            .elapsed()
-            .mul_f64((1.0 - share).max(0.0) / share.max(1e-6));
+        *next = now + LINE_EVERY;
         let (count, rate) = (thousands(documents), self.rate(documents));
         let _ = writeln!(
             io::stderr(),
-            "{count} documents, {rate:.0}/s, {:.0} % read, about {} left",
-            share * 100.0,
-            HumanDuration(left)
+            "{count} documents, {rate:.0}/s{}",
+            self.left().unwrap_or_default()
         );
+    }
+
+    /// How much is read and how long the rest takes; `None` when the files are pipes, whose length nobody knows.
+    fn left(&self) -> Option<String> {
+        if self.total == 0 {
+            return None;
+        }
+        let share = self.read.load(Ordering::Relaxed) as f64 / self.total as f64;
+        let left = (1.0 - share).max(0.0) / share.max(1e-6);
+        Some(format!(
+            ", {:.0} % read, about {} left",
+            share * 100.0,
+            HumanDuration(self.started.elapsed().mul_f64(left))
+        ))
     }
 }
 
 /// A reader that counts.
-pub(crate) struct Counted<R> {
+struct Counted<R> {
     reader: R,
     read: Arc<AtomicU64>,
 }

@@ -13,10 +13,13 @@ use flate2::bufread::MultiGzDecoder;
 use serde_json::{Number, Value};
 use vinedb::Metadata;
 
-use super::{args::Format, progress::Progress, vectors};
+use super::{args::Format, output::counted, vectors};
 
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];
 const BUFFER: usize = 1 << 18;
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// Follows the last row of a CSV file on its way to the parser. When it arrives inside of a field, a quote was never closed.
+const END: &str = "\u{4}the end of the file\u{4}";
 /// A line longer than this is not read into memory.
 const MAX_LINE: u64 = 64 << 20;
 
@@ -43,17 +46,30 @@ pub(crate) struct Source {
     pub(crate) rows: Iter,
 }
 
-/// Opens a file; its format is told by its name unless it is given.
-pub(crate) fn open(path: &Path, format: Option<Format>, progress: &Progress) -> Result<Source> {
-    let format = format.map_or_else(|| format_of(path), Ok)?;
+/// How to read a file.
+pub(crate) struct Reading<'a> {
+    /// Its format; `None`: its name tells.
+    pub(crate) format: Option<Format>,
+    /// Columns of a CSV file whose cells stay as they are written.
+    pub(crate) verbatim: Vec<&'a str>,
+}
+
+/// Opens a file; `count` sees the bytes that are read of it.
+pub(crate) fn open(
+    path: &Path,
+    reading: &Reading<'_>,
+    count: impl FnOnce(File) -> Box<dyn Read + Send>,
+) -> Result<Source> {
+    let format = reading.format.map_or_else(|| format_of(path), Ok)?;
     let file = File::open(path).with_context(|| path.display().to_string())?;
-    let reader =
-        unzip(Box::new(progress.count(file))).with_context(|| path.display().to_string())?;
+    let reader = unzip(count(file))
+        .and_then(without_mark)
+        .with_context(|| path.display().to_string())?;
     let mut columns = None;
     let rows: Iter = match format {
         Format::Csv | Format::Tsv => {
-            let (names, rows) =
-                csv_rows(reader, format).with_context(|| path.display().to_string())?;
+            let (names, rows) = csv_rows(reader, format, &reading.verbatim)
+                .with_context(|| path.display().to_string())?;
             columns = Some(names);
             Box::new(rows)
         }
@@ -83,6 +99,14 @@ pub(crate) fn unzip(reader: Box<dyn Read + Send>) -> io::Result<Box<dyn BufRead 
     Ok(Box::new(reader))
 }
 
+/// Skips the byte order mark that some programs put ahead of UTF-8.
+fn without_mark(mut reader: Reader) -> io::Result<Reader> {
+    if reader.fill_buf()?.starts_with(BYTE_ORDER_MARK) {
+        reader.consume(BYTE_ORDER_MARK.len());
+    }
+    Ok(reader)
+}
+
 /// The format that a file's name tells.
 pub(crate) fn format_of(path: &Path) -> Result<Format> {
     let name = path
@@ -110,21 +134,31 @@ type Reader = Box<dyn BufRead + Send>;
 fn csv_rows(
     reader: Reader,
     format: Format,
-) -> Result<(Vec<String>, impl Iterator<Item = io::Result<Row>> + Send)> {
+    verbatim: &[&str],
+) -> Result<(
+    Vec<String>,
+    impl Iterator<Item = io::Result<Row>> + Send + use<>,
+)> {
     let delimiter = if format == Format::Tsv { b'\t' } else { b',' };
+    let end = format!("\n{END}");
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
-        .from_reader(reader);
+        .from_reader(reader.chain(io::Cursor::new(end)));
     let columns = column_names(reader.headers()?);
-    if columns.is_empty() {
+    if columns.is_empty() || columns == [END] {
         bail!("it is empty: a first line with the names of the columns was expected");
     }
-    let names = columns.clone();
+    if columns.iter().any(|column| column.ends_with(END)) {
+        bail!("a quote that opens in the first line is never closed: close it");
+    }
+    let typed = |name: &String| (name.clone(), !verbatim.contains(&name.as_str()));
+    let typed: Vec<(String, bool)> = columns.iter().map(typed).collect();
     let mut previous = 1;
     let rows = reader
         .into_records()
-        .map(move |record| csv_row(&names, record, &mut previous));
+        .filter(|record| !record.as_ref().is_ok_and(|record| *record == [END][..]))
+        .map(move |record| csv_row(&typed, record, &mut previous));
     Ok((columns, rows))
 }
 
@@ -137,8 +171,9 @@ fn column_names(header: &csv::StringRecord) -> Vec<String> {
     header.iter().enumerate().map(name).collect()
 }
 
+/// `columns` are their names, and whether their cells may become numbers.
 fn csv_row(
-    columns: &[String],
+    columns: &[(String, bool)],
     record: csv::Result<csv::StringRecord>,
     previous: &mut u64,
 ) -> io::Result<Row> {
@@ -148,12 +183,7 @@ fn csv_row(
     };
     let line = record.position().map_or(*previous + 1, csv::Position::line);
     *previous = line;
-    if record.len() != columns.len() {
-        let reason = format!(
-            "{} fields where the header names {}",
-            record.len(),
-            columns.len()
-        );
+    if let Some(reason) = broken(columns.len(), &record) {
         return Ok(Row {
             line,
             item: Err(reason),
@@ -162,13 +192,35 @@ fn csv_row(
     let fields = columns
         .iter()
         .zip(&record)
-        .filter(|(_, cell)| !cell.is_empty());
-    let fields = fields
-        .map(|(name, cell)| (name.clone(), csv_value(cell)))
+        .filter(|(_, cell)| !cell.is_empty())
+        .map(|((name, typed), cell)| {
+            let value = if *typed {
+                csv_value(cell)
+            } else {
+                verbatim(cell)
+            };
+            (name.clone(), value)
+        })
         .collect();
     Ok(Row {
         line,
         item: Ok(Item::Fields(fields)),
+    })
+}
+
+/// Why a record is no row of these columns.
+fn broken(columns: usize, record: &csv::StringRecord) -> Option<String> {
+    if let Some(swallowed) = record.iter().next_back().and_then(|cell| cell.strip_suffix(END)) {
+        return Some(format!(
+            "a quote that opens here is never closed, so the {} lines up to the end of the file are lost to it",
+            swallowed.trim_end().lines().count()
+        ));
+    }
+    (record.len() != columns).then(|| {
+        format!(
+            "{} where the header names {columns}",
+            counted(record.len(), "field")
+        )
     })
 }
 
@@ -195,6 +247,14 @@ fn csv_value(cell: &str) -> Value {
         _ => cell
             .parse::<Number>()
             .map_or_else(|_| Value::String(cell.to_owned()), Value::Number),
+    }
+}
+
+/// A text, or an integer that is written the same.
+fn verbatim(cell: &str) -> Value {
+    match cell.parse::<i64>() {
+        Ok(number) if number.to_string() == cell => number.into(),
+        _ => cell.into(),
     }
 }
 
@@ -279,7 +339,7 @@ mod tests {
     use super::*;
 
     fn csv(text: &'static str) -> (Vec<String>, Vec<Row>) {
-        let (columns, rows) = csv_rows(Box::new(text.as_bytes()), Format::Csv).unwrap();
+        let (columns, rows) = csv_rows(Box::new(text.as_bytes()), Format::Csv, &["code"]).unwrap();
         (columns, rows.map(Result::unwrap).collect())
     }
 
@@ -306,6 +366,35 @@ mod tests {
             fields(&rows[2]),
             serde_json::json!({"column_1": 2, "name": "007", "price": 1.5})
         );
+    }
+
+    #[test]
+    fn a_key_stays_as_it_is_written() {
+        let (_, rows) = csv("code,price\n1.10,1.10\n17,17\n007,7\n");
+        let expected = [
+            serde_json::json!({"code": "1.10", "price": 1.1}),
+            serde_json::json!({"code": 17, "price": 17}),
+            serde_json::json!({"code": "007", "price": 7}),
+        ];
+        assert_eq!(rows.iter().map(fields).collect::<Vec<_>>(), expected);
+    }
+
+    #[test]
+    fn a_quote_that_is_never_closed_costs_a_row_that_says_so() {
+        let (_, rows) = csv("id,text\n1,fine\n2,\"open\n3,lost\n4,lost\n");
+        assert_eq!(rows.len(), 2);
+        let reason = fields(&rows[1]).to_string();
+        assert_eq!(rows[1].line, 3);
+        assert!(
+            reason.contains("never closed") && reason.contains("3 lines"),
+            "{reason}"
+        );
+        let header = csv_rows(Box::new(&b"id,\"text\n1,a\n"[..]), Format::Csv, &[]);
+        assert!(header.is_err());
+        assert!(csv_rows(Box::new(&b""[..]), Format::Csv, &[]).is_err());
+        let (_, rows) = csv("one\n\"closed\n\"\n\n");
+        assert_eq!(fields(&rows[0]), serde_json::json!({"one": "closed\n"}));
+        assert_eq!(rows.len(), 1);
     }
 
     #[test]

@@ -25,10 +25,12 @@ pub(crate) struct Mapping {
     /// The fields that make the text, by whichever template.
     template_fields: Vec<String>,
     needs_text: bool,
+    dimension: usize,
 }
 
 impl Mapping {
-    pub(crate) fn new(args: &Import, config: &CollectionConfig) -> Result<Self> {
+    /// For a collection of `config` whose vectors have `dimension` components.
+    pub(crate) fn new(args: &Import, config: &CollectionConfig, dimension: usize) -> Result<Self> {
         let template = args
             .template
             .as_deref()
@@ -52,11 +54,36 @@ impl Mapping {
             template,
             template_fields,
             needs_text,
+            dimension,
         })
     }
 
-    /// Refuses a source that lacks a column that the mapping names. `first` are its first rows, for formats without a header.
+    /// The columns whose cells are taken as they are written: in a key or a text, `1.10` is not `1.1`.
+    pub(crate) fn verbatim(&self) -> Vec<&str> {
+        let mut columns = vec![self.text.as_deref().unwrap_or("text")];
+        match &self.key {
+            Some(key) => columns.push(key),
+            None => columns.extend(["key", "id"]),
+        }
+        columns
+    }
+
+    /// Refuses a source that lacks a column that the mapping names, or whose vectors are of another dimension. `first` are its
+    /// first rows, for formats without a header.
     pub(crate) fn check(&self, source: &Source, first: &[std::io::Result<Row>]) -> Result<()> {
+        if let Some(Ok(Row {
+            item: Ok(Item::Vector(vector)),
+            ..
+        })) = first.first()
+            && vector.len() != self.dimension
+        {
+            bail!(
+                "{}: its vectors have dimension {}, the collection's dimension is {}: choose another file or collection",
+                source.path.display(),
+                vector.len(),
+                self.dimension
+            );
+        }
         let rows: Vec<&Metadata> = first
             .iter()
             .filter_map(|row| match row.as_ref().ok()?.item.as_ref() {
@@ -64,8 +91,8 @@ impl Mapping {
                 _ => None,
             })
             .collect();
-        if source.columns.is_none() && (rows.is_empty() || rows.iter().any(|row| is_document(row)))
-        {
+        let documents = self.takes_documents() && rows.iter().any(|row| is_document(row));
+        if source.columns.is_none() && (rows.is_empty() || documents) {
             return Ok(());
         }
         let mut columns = source.columns.clone().unwrap_or_default();
@@ -113,6 +140,14 @@ impl Mapping {
         Ok(())
     }
 
+    /// Whether rows in our own form are documents as they stand: when nothing was said of where their parts are.
+    fn takes_documents(&self) -> bool {
+        [&self.key, &self.text, &self.vector]
+            .iter()
+            .all(|field| field.is_none())
+            && self.template.is_none()
+    }
+
     /// The document of the row `number` (from 0) of the file `path`.
     pub(crate) fn document(
         &self,
@@ -125,8 +160,8 @@ impl Mapping {
                 let number = i64::try_from(number).map_err(|error| error.to_string())?;
                 Ok(Document::from_vector(number, vector))
             }
-            Item::Fields(fields) if self.key.is_none() && is_document(&fields) => {
-                serde_json::from_value(Value::Object(fields)).map_err(|error| error.to_string())
+            Item::Fields(fields) if self.takes_documents() && is_document(&fields) => {
+                own_form(fields)
             }
             Item::Fields(fields) => self.fields_document(path, number, fields),
         }
@@ -191,12 +226,30 @@ impl Mapping {
     }
 }
 
-/// Whether the row is a document in our own form.
+/// Whether the row is a document in our own form, rather than a row whose columns happen to be called so.
 fn is_document(fields: &Metadata) -> bool {
-    fields.contains_key("key")
-        && fields
-            .keys()
-            .all(|field| DOCUMENT_FIELDS.contains(&field.as_str()))
+    let fits = |(name, value): (&String, &Value)| match name.as_str() {
+        "text" => value.is_string() || value.is_null(),
+        "metadata" => value.is_object(),
+        name => DOCUMENT_FIELDS.contains(&name),
+    };
+    fields.contains_key("key") && fields.iter().all(fits)
+}
+
+fn own_form(mut fields: Metadata) -> Result<Document, String> {
+    let vector = fields.get("vector").filter(|vector| !vector.is_null());
+    Ok(Document {
+        key: key("key", fields.get("key"))?,
+        vector: vector.map(from_json).transpose()?,
+        text: match fields.shift_remove("text") {
+            Some(Value::String(text)) => Some(text),
+            _ => None,
+        },
+        metadata: match fields.shift_remove("metadata") {
+            Some(Value::Object(metadata)) => metadata,
+            _ => Metadata::new(),
+        },
+    })
 }
 
 fn key(field: &str, value: Option<&Value>) -> Result<Key, String> {
@@ -241,6 +294,7 @@ mod tests {
             template_fields: template.as_ref().map(Template::fields).unwrap_or_default(),
             template,
             needs_text: true,
+            dimension: 2,
         }
     }
 

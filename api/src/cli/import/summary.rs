@@ -3,16 +3,19 @@
 use std::{
     fs::File,
     io::{BufWriter, Write},
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use vinedb::Upserted;
 
-use crate::cli::{output::thousands, progress::Progress};
+use crate::cli::{
+    output::{counted, thousands},
+    progress::Progress,
+};
 
 /// Rows that cannot be used which are shown one by one, and listed in the summary.
 const SHOWN: usize = 20;
@@ -49,6 +52,11 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    /// Whether there was any row at all.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.added + self.updated + self.unchanged + self.rejected == 0
+    }
+
     /// Whether nothing came of it although there were rows.
     pub(crate) fn is_futile(&self) -> bool {
         self.added + self.updated + self.unchanged == 0 && self.rejected > 0
@@ -65,19 +73,51 @@ pub(crate) struct Tally {
 struct State {
     summary: Summary,
     files: Vec<String>,
-    rejects: Option<BufWriter<File>>,
+    rejects: Option<Rejects>,
+}
+
+/// The file of the rows that could not be used.
+struct Rejects {
+    path: PathBuf,
+    file: BufWriter<File>,
+}
+
+impl Rejects {
+    /// Makes the file, unless it is one of those that are read.
+    fn create(path: &Path, inputs: &[PathBuf]) -> Result<Self> {
+        let place = |path: &Path| path.canonicalize().ok();
+        if place(path).is_some_and(|rejects| {
+            inputs
+                .iter()
+                .any(|input| place(input).as_ref() == Some(&rejects))
+        }) {
+            bail!(
+                "--rejects {}: this file is to be imported; name another one for the rejected rows",
+                path.display()
+            );
+        }
+        let file = File::create(path).with_context(|| path.display().to_string())?;
+        Ok(Self {
+            path: path.to_owned(),
+            file: BufWriter::new(file),
+        })
+    }
+
+    /// Writes a line at once: what is shown on the terminal is in the file too.
+    fn write(&mut self, reject: &Reject) -> Result<()> {
+        let line = serde_json::to_string(reject)?;
+        writeln!(self.file, "{line}")
+            .and_then(|()| self.file.flush())
+            .with_context(|| self.path.display().to_string())
+    }
 }
 
 impl Tally {
     /// Rejected rows also go into the file `rejects`.
-    pub(crate) fn new(rejects: Option<&Path>) -> Result<Self> {
-        let open = |path: &Path| {
-            File::create(path)
-                .map(BufWriter::new)
-                .with_context(|| path.display().to_string())
-        };
+    pub(crate) fn new(rejects: Option<&Path>, inputs: &[PathBuf]) -> Result<Self> {
+        let rejects = rejects.map(|path| Rejects::create(path, inputs));
         let state = State {
-            rejects: rejects.map(open).transpose()?,
+            rejects: rejects.transpose()?,
             ..State::default()
         };
         Ok(Self {
@@ -120,8 +160,7 @@ impl Tally {
         };
         state.summary.rejected += 1;
         if let Some(rejects) = &mut state.rejects {
-            serde_json::to_writer(&mut *rejects, &reject)?;
-            writeln!(rejects)?;
+            rejects.write(&reject)?;
         }
         if state.summary.rejects.len() < SHOWN {
             progress.say(&format!(
@@ -134,13 +173,10 @@ impl Tally {
     }
 
     pub(crate) fn finish(&self, interrupted: bool) -> Summary {
-        let mut state = self.state();
-        // A file of rejects that cannot be flushed is reported by its absence; the summary has the count.
-        drop(state.rejects.take());
         Summary {
             interrupted,
             seconds: self.started.elapsed().as_secs_f64(),
-            ..state.summary.clone()
+            ..self.state().summary.clone()
         }
     }
 }
@@ -149,19 +185,19 @@ impl Tally {
 pub(crate) fn text(summary: &Summary) -> String {
     let documents = summary.added + summary.updated + summary.unchanged;
     let mut lines = vec![format!(
-        "{} documents in {:.1} s: {} added, {} updated, {} unchanged; {} texts embedded ({:.0}/s)",
-        thousands(documents as u64),
+        "{} in {:.1} s: {} added, {} updated, {} unchanged; {} embedded ({:.0}/s)",
+        counted(documents, "document"),
         summary.seconds,
         thousands(summary.added as u64),
         thousands(summary.updated as u64),
         thousands(summary.unchanged as u64),
-        thousands(summary.embedded as u64),
+        counted(summary.embedded, "text"),
         summary.embedded as f64 / summary.seconds.max(1e-3),
     )];
     if summary.truncated > 0 {
         lines.push(format!(
-            "{} texts are longer than the model reads: only their beginning counts",
-            thousands(summary.truncated as u64)
+            "longer than the model reads, so that only the beginning counts: {}",
+            counted(summary.truncated, "text")
         ));
     }
     if summary.rejected > 0 {
@@ -171,8 +207,8 @@ pub(crate) fn text(summary: &Summary) -> String {
             String::new()
         };
         lines.push(format!(
-            "{} rows could not be used{shown}",
-            thousands(summary.rejected as u64)
+            "{} could not be used{shown}",
+            counted(summary.rejected, "row")
         ));
     }
     if summary.interrupted {
