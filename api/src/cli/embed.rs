@@ -5,11 +5,11 @@ use std::{
     path::PathBuf,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use vinedb::{Embed, Metadata, Purpose};
+use vinedb::{Embed, MAX_TEXT_BYTES, Metadata, Purpose};
 
-use super::{Outcome, args};
+use super::{Outcome, args, output::STANDARD_OUTPUT};
 
 /// Lines per batch.
 const CHUNK: usize = 256;
@@ -38,7 +38,7 @@ pub(crate) fn run(args: args::Embed, home: PathBuf) -> Result<Outcome> {
             }
         }
         if rows.is_empty() {
-            out.flush()?;
+            out.flush().context(STANDARD_OUTPUT)?;
             return Ok(Outcome::Done);
         }
         embed(&*model, purpose, rows, &mut out)?;
@@ -47,11 +47,17 @@ pub(crate) fn run(args: args::Embed, home: PathBuf) -> Result<Outcome> {
 
 fn parse(line: &str) -> Result<Metadata> {
     let row: Metadata = serde_json::from_str(line).context("a JSON object was expected")?;
-    anyhow::ensure!(
-        row.get("text").is_some_and(Value::is_string),
-        "\"text\" is missing or is no string"
-    );
-    Ok(row)
+    match row.get("text") {
+        Some(Value::String(text)) if text.trim().is_empty() => {
+            bail!("\"text\" is empty, so there is nothing to embed: leave the line out")
+        }
+        Some(Value::String(text)) if text.len() > MAX_TEXT_BYTES => bail!(
+            "\"text\" has {} bytes, at most {MAX_TEXT_BYTES} are taken: split it",
+            text.len()
+        ),
+        Some(Value::String(_)) => Ok(row),
+        _ => bail!("\"text\" is missing or is no string: give {{\"text\": \"…\"}}"),
+    }
 }
 
 fn embed(
@@ -67,8 +73,7 @@ fn embed(
     let embeddings = model.embed(&texts, purpose)?;
     for (mut row, vector) in rows.clone().into_iter().zip(embeddings.rows()) {
         row.insert("embedding".to_owned(), serde_json::to_value(vector)?);
-        serde_json::to_writer(&mut *out, &row)?;
-        writeln!(out)?;
+        writeln!(out, "{}", serde_json::to_string(&row)?).context(STANDARD_OUTPUT)?;
     }
     Ok(())
 }

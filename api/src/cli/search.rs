@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, bail};
+use anyhow::{Result, anyhow, bail};
 use vinedb::{
     Answer, Collection, EmbeddingOptions, Match, Options, Plan, Query, SearchParams, Strategy,
 };
@@ -123,8 +123,11 @@ fn parameters(pairs: &[String]) -> Result<SearchParams> {
             .parse()
             .unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
         fields.insert(name.to_owned(), value);
+        // After each, so that the error is about this one.
+        serde_json::from_value::<SearchParams>(fields.clone().into())
+            .map_err(|error| anyhow!("--param {pair}: {error}"))?;
     }
-    serde_json::from_value(fields.into()).map_err(|error| anyhow::anyhow!("--param: {error}"))
+    Ok(serde_json::from_value(fields.into())?)
 }
 
 fn batch_text(answers: &[Answer]) -> String {
