@@ -5,8 +5,9 @@
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Command, Output, Stdio},
     sync::OnceLock,
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -125,6 +126,94 @@ pub fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(binary());
     command.args(args).env("VINEDB_HOME", home()).env_remove("VINEDB_LOG");
     command
+}
+
+/// A folder of a test's own with a database `db` in it, and files beside that. It goes with this value.
+#[derive(Debug)]
+pub struct Scratch {
+    folder: tempfile::TempDir,
+}
+
+impl Scratch {
+    /// A new folder, without a database yet.
+    ///
+    /// # Panics
+    /// When it cannot be made.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { folder: tempfile::tempdir().expect("a folder for temporary files") }
+    }
+
+    /// The path of something in the folder.
+    #[must_use]
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// Writes a file into the folder.
+    ///
+    /// # Panics
+    /// When it cannot be written.
+    pub fn write(&self, name: &str, content: impl AsRef<[u8]>) {
+        std::fs::write(self.path(name), content).expect("a file can be written");
+    }
+
+    /// `vinedb VERB db ARGS` within the folder, to be started by the caller.
+    #[must_use]
+    pub fn command(&self, verb: &str, args: &[&str]) -> Command {
+        let mut command = command([verb, "db"]);
+        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs `vinedb VERB db ARGS` within the folder.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    pub fn run(&self, verb: &str, args: &[&str]) -> Run {
+        self.command(verb, args).output().expect("the binary can be started").into()
+    }
+
+    /// What `vinedb VERB db ARGS --json` answers: one line with one JSON value.
+    ///
+    /// # Panics
+    /// When the command fails or prints anything else on standard output.
+    pub fn json(&self, verb: &str, args: &[&str]) -> Value {
+        let run = self.command(verb, args).arg("--json").output().expect("the binary can be started");
+        let run = Run::from(run).ok();
+        assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
+        run.json()
+    }
+}
+
+impl Default for Scratch {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Waits until `ready` gives something.
+///
+/// # Panics
+/// When that takes longer than two minutes.
+pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + Duration::from_secs(120);
+    loop {
+        if let Some(value) = ready() {
+            return value;
+        }
+        assert!(Instant::now() < deadline, "{what}: waited for two minutes in vain");
+        std::thread::yield_now();
+    }
+}
+
+/// Sends a signal, such as `INT`, to a process.
+///
+/// # Panics
+/// When there is no such process.
+pub fn signal(child: &std::process::Child, name: &str) {
+    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
+    assert!(sent.expect("a shell").success(), "no signal {name} for process {}", child.id());
 }
 
 /// Cosine of two vectors, in f64.
