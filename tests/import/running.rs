@@ -119,3 +119,34 @@ fn searches_see_what_a_running_import_has_committed() {
     assert!(run.stdout.contains(" added, 0 updated"), "{run:?}");
     assert_eq!(scratch.json("count", &["c"])["count"], sent);
 }
+
+#[test]
+fn a_second_interrupt_ends_an_import_at_once() {
+    let scratch = plane();
+    let pipe = scratch.path("rows.jsonl");
+    assert!(
+        Command::new("mkfifo")
+            .arg(&pipe)
+            .status()
+            .unwrap()
+            .success()
+    );
+    let mut import = scratch.command("import", &["c", "rows.jsonl"]);
+    let mut child = import
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // The pipe stays open and empty, so that the import waits for a row that never comes.
+    let rows = OpenOptions::new().write(true).open(&pipe).unwrap();
+    signal(&child, "INT");
+    let mut line = String::new();
+    let mut log = BufReader::new(child.stderr.take().unwrap());
+    log.read_line(&mut line).unwrap();
+    assert!(line.starts_with("stopping: "), "{line}");
+    signal(&child, "INT");
+    let run = Run::from(child.wait_with_output().unwrap());
+    assert_eq!((run.code, run.stdout.as_str()), (130, ""), "{run:?}");
+    drop(rows);
+    assert_eq!(scratch.json("count", &["c"])["count"], 0);
+}

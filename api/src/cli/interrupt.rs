@@ -1,14 +1,23 @@
 //! Ctrl-C: the first asks the running command to finish what it has begun, the second ends the process.
 
 use std::{
-    process,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    thread,
 };
 
-use super::{INTERRUPTED, output::Output};
+use signal_hook::{
+    consts::{SIGINT, SIGTERM},
+    iterator::Signals,
+    low_level,
+};
+
+use super::{
+    INTERRUPTED,
+    output::{Output, stderr_is_terminal},
+};
 
 /// Whether the user asked to stop.
 #[derive(Clone, Default)]
@@ -21,12 +30,19 @@ impl Interrupt {
     pub(crate) fn listen() -> anyhow::Result<Self> {
         let interrupt = Self::default();
         let asked = Arc::clone(&interrupt.asked);
-        ctrlc::set_handler(move || {
-            if asked.swap(true, Ordering::AcqRel) {
-                process::exit(INTERRUPTED.into());
+        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+        thread::spawn(move || {
+            for _ in &mut signals {
+                if asked.swap(true, Ordering::AcqRel) {
+                    // Without the exit handlers of the model's runtime, which its threads are still using.
+                    low_level::exit(INTERRUPTED.into());
+                }
+                let below_the_bar = if stderr_is_terminal() { "\n" } else { "" };
+                Output::note(format!(
+                    "{below_the_bar}stopping: what is begun is finished first; once more ends it at once"
+                ));
             }
-            Output::note("stopping: what is begun is finished first; once more ends it at once");
-        })?;
+        });
         Ok(interrupt)
     }
 

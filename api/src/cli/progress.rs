@@ -36,8 +36,7 @@ impl Progress {
         } else {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
         };
-        let style =
-            ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {msg} {eta} left");
+        let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {msg}");
         bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
         if stderr_is_terminal() {
             bar.enable_steady_tick(Duration::from_millis(200));
@@ -79,13 +78,15 @@ impl Progress {
             + documents as u64;
         self.bar
             .set_position(self.read.load(Ordering::Relaxed).min(self.total));
-        self.bar.set_message(format!(
-            "{} documents, {:.0}/s,",
+        let rate = format!(
+            "{} documents, {:.0}/s",
             thousands(documents),
             self.rate(documents)
-        ));
+        );
+        let (_, left) = self.left().unwrap_or_default();
+        self.bar.set_message(format!("{rate}{left}"));
         if !stderr_is_terminal() {
-            self.line(documents);
+            self.line(&rate);
         }
     }
 
@@ -104,7 +105,7 @@ impl Progress {
         documents as f64 / self.started.elapsed().as_secs_f64().max(1e-3)
     }
 
-    fn line(&self, documents: u64) {
+    fn line(&self, rate: &str) {
         let mut next = self
             .next_line
             .lock()
@@ -114,25 +115,21 @@ impl Progress {
             return;
         }
         *next = now + LINE_EVERY;
-        let (count, rate) = (thousands(documents), self.rate(documents));
-        let _ = writeln!(
-            io::stderr(),
-            "{count} documents, {rate:.0}/s{}",
-            self.left().unwrap_or_default()
-        );
+        let (read, left) = self.left().unwrap_or_default();
+        let _ = writeln!(io::stderr(), "{rate}{read}{left}");
     }
 
     /// How much is read and how long the rest takes; `None` when the files are pipes, whose length nobody knows.
-    fn left(&self) -> Option<String> {
+    fn left(&self) -> Option<(String, String)> {
         if self.total == 0 {
             return None;
         }
         let share = self.read.load(Ordering::Relaxed) as f64 / self.total as f64;
         let left = (1.0 - share).max(0.0) / share.max(1e-6);
-        Some(format!(
-            ", {:.0} % read, about {} left",
-            share * 100.0,
-            HumanDuration(self.started.elapsed().mul_f64(left))
+        let left = self.started.elapsed().mul_f64(left);
+        Some((
+            format!(", {:.0} % read", share * 100.0),
+            format!(", about {} left", HumanDuration(left)),
         ))
     }
 }

@@ -210,7 +210,11 @@ fn csv_row(
 
 /// Why a record is no row of these columns.
 fn broken(columns: usize, record: &csv::StringRecord) -> Option<String> {
-    if let Some(swallowed) = record.iter().next_back().and_then(|cell| cell.strip_suffix(END)) {
+    if let Some(swallowed) = record
+        .iter()
+        .next_back()
+        .and_then(|cell| cell.strip_suffix(END))
+    {
         return Some(format!(
             "a quote that opens here is never closed, so the {} lines up to the end of the file are lost to it",
             swallowed.trim_end().lines().count()
