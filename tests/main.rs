@@ -1,4 +1,5 @@
 //! All integration tests in one binary, so that FAISS and ONNX Runtime are linked once.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod bad_input;
 mod browser;
@@ -9,4 +10,5 @@ mod http;
 mod import;
 mod model;
 mod recovery;
+mod sample;
 mod snapshot;

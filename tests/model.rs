@@ -1,1 +1,393 @@
-//! model
+//! Random writes, compactions, reopenings and lost index files against a map and brute force, for every kind of index.
+//!
+//! What must hold after each step: count, get and scroll are the map's; every match is alive, once, at its true distance; k
+//! come back whenever k match; an exact search is brute force; a document is the one nearest to its own vector.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    fs,
+    path::Path,
+};
+
+use proptest::{
+    prelude::*,
+    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
+};
+use vinedb::{Collection, Database, Document, Filter, Key, Match, Metric, Query, SearchParams};
+
+use crate::sample::{WithText, closest, config, distance, index_file, vector, writer};
+
+const NAME: &str = "c";
+const CASES: u32 = 5;
+const GROUPS: u64 = 4;
+
+#[derive(Debug, Clone)]
+enum Step {
+    /// Keys with the seeds of their vectors; a key that is there is replaced.
+    Upsert(BTreeMap<u8, u64>),
+    /// Other metadata under the same text and vector.
+    Regroup(u8, u64),
+    Delete(Vec<u8>),
+    DeleteGroup(u64),
+    Compact,
+    Reopen,
+    LoseIndex,
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => proptest::collection::btree_map(any::<u8>(), 1_u64..1 << 40, 1..30).prop_map(Step::Upsert),
+        2 => (any::<u8>(), 0..GROUPS).prop_map(|(key, group)| Step::Regroup(key, group)),
+        3 => proptest::collection::vec(any::<u8>(), 1..40).prop_map(Step::Delete),
+        1 => (0..GROUPS).prop_map(Step::DeleteGroup),
+        3 => Just(Step::Compact),
+        1 => Just(Step::Reopen),
+        1 => Just(Step::LoseIndex),
+    ]
+}
+
+#[derive(Clone)]
+struct Row {
+    seed: u64,
+    group: u64,
+    vector: Vec<f32>,
+}
+
+impl Row {
+    fn new(seed: u64) -> Self {
+        Self {
+            seed,
+            group: seed % GROUPS,
+            vector: vector(seed),
+        }
+    }
+
+    fn document(&self, key: u8) -> Document {
+        let metadata = serde_json::json!({"group": self.group, "seed": self.seed});
+        Document::from_vector(name(key), self.vector.clone())
+            .metadata(metadata)
+            .text(format!("text {}", self.seed))
+    }
+}
+
+/// Every third key is an integer.
+fn name(key: u8) -> Key {
+    if key.is_multiple_of(3) {
+        Key::from(i64::from(key))
+    } else {
+        Key::from(format!("k{key}"))
+    }
+}
+
+struct Pair<'a> {
+    dir: &'a Path,
+    db: Option<Database>,
+    metric: Metric,
+    lossless: bool,
+    /// As little as the kind of index can be asked for.
+    effort: SearchParams,
+    rows: BTreeMap<u8, Row>,
+}
+
+impl Pair<'_> {
+    fn collection(&self) -> Collection {
+        self.db.as_ref().unwrap().collection(NAME).unwrap()
+    }
+
+    fn take(&mut self, step: Step) {
+        let collection = self.collection();
+        match step {
+            Step::Upsert(seeds) => {
+                self.upsert(
+                    &collection,
+                    seeds
+                        .into_iter()
+                        .map(|(key, seed)| (key, Row::new(seed)))
+                        .collect(),
+                );
+            }
+            Step::Regroup(key, group) => {
+                let row = self.rows.get(&key).map(|row| Row {
+                    group,
+                    ..row.clone()
+                });
+                self.upsert(&collection, row.map(|row| (key, row)).into_iter().collect());
+            }
+            Step::Delete(keys) => {
+                let there: HashSet<u8> = keys
+                    .iter()
+                    .copied()
+                    .filter(|key| self.rows.contains_key(key))
+                    .collect();
+                let keys: Vec<Key> = keys.into_iter().map(name).collect();
+                assert_eq!(collection.delete(&keys).unwrap(), there.len());
+                self.rows.retain(|key, _| !there.contains(key));
+            }
+            Step::DeleteGroup(group) => {
+                let deleted = collection
+                    .delete_matching(&Filter::eq("group", group))
+                    .unwrap();
+                let before = self.rows.len();
+                self.rows.retain(|_, row| row.group != group);
+                assert_eq!(deleted, before - self.rows.len());
+            }
+            Step::Compact => {
+                collection.compact().unwrap();
+                let stats = collection.stats().unwrap();
+                assert_eq!((stats.fresh, stats.documents), (0, self.rows.len() as u64));
+                let kind = collection.config().index.kind_for(self.rows.len());
+                assert_eq!(stats.index, Some(kind.to_string()));
+            }
+            Step::Reopen => self.reopen(collection, false),
+            Step::LoseIndex => self.reopen(collection, true),
+        }
+    }
+
+    fn upsert(&mut self, collection: &Collection, rows: BTreeMap<u8, Row>) {
+        let documents = rows.iter().map(|(key, row)| row.document(*key)).collect();
+        let done = collection.upsert(documents).unwrap();
+        let there = rows
+            .keys()
+            .filter(|key| self.rows.contains_key(key))
+            .count();
+        assert_eq!(done.added, rows.len() - there);
+        assert_eq!(done.updated + done.unchanged, there);
+        self.rows.extend(rows);
+    }
+
+    fn reopen(&mut self, collection: Collection, lose: bool) {
+        let sealed = collection.stats().unwrap().generation > 0;
+        drop(collection);
+        self.db = None;
+        if lose && sealed {
+            fs::remove_file(index_file(&self.dir.join(NAME))).unwrap();
+        }
+        self.db = Some(writer(self.dir));
+    }
+
+    fn check(&self, seed: u64) {
+        let collection = self.collection();
+        self.check_documents(&collection);
+        let some = self
+            .rows
+            .keys()
+            .nth(usize::try_from(seed).unwrap() % self.rows.len().max(1));
+        for k in [1, 5, self.rows.len() + 3] {
+            let query = Query::vector(vector(seed)).top_k(k);
+            self.check_search(&collection, &query, |_, _| true);
+            let group = seed % GROUPS;
+            let filtered = query.filter(Filter::eq("group", group));
+            self.check_search(&collection, &filtered, |_, row| row.group == group);
+            if let Some(&key) = some {
+                let like = Query {
+                    vector: None,
+                    like: Some(name(key)),
+                    ..Query::default().top_k(k)
+                };
+                self.check_search(&collection, &like, |other, _| other != key);
+            }
+        }
+        if let Some(key) = some {
+            let itself = Query::vector(self.rows[key].vector.clone()).top_k(1);
+            let found = collection.search(&itself).unwrap().matches;
+            assert_eq!(found[0].key, name(*key));
+        }
+    }
+
+    fn check_documents(&self, collection: &Collection) {
+        assert_eq!(collection.count(None).unwrap(), self.rows.len() as u64);
+        let all: Vec<Key> = (0..=u8::MAX).map(name).collect();
+        let expected: Vec<Document> = self
+            .rows
+            .iter()
+            .map(|(key, row)| row.document(*key))
+            .collect();
+        assert_eq!(collection.get_with(&all, true).unwrap(), expected);
+        let mut scrolled: Vec<String> = Vec::new();
+        let mut cursor = None;
+        loop {
+            let page = collection.scroll(cursor, 50, None).unwrap();
+            scrolled.extend(
+                page.documents
+                    .iter()
+                    .map(|document| document.key.to_string()),
+            );
+            cursor = page.next;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let mut expected: Vec<String> =
+            self.rows.keys().map(|key| name(*key).to_string()).collect();
+        scrolled.sort();
+        expected.sort();
+        assert_eq!(scrolled, expected);
+    }
+
+    /// The query as it stands, exactly, and with so little effort that graphs and lists err.
+    fn check_search(
+        &self,
+        collection: &Collection,
+        query: &Query,
+        passes: impl Fn(u8, &Row) -> bool,
+    ) {
+        let origin = match &query.like {
+            Some(like) => self
+                .rows
+                .iter()
+                .find(|(key, _)| name(**key) == *like)
+                .unwrap()
+                .1
+                .vector
+                .clone(),
+            None => query.vector.clone().unwrap(),
+        };
+        let passing: BTreeMap<String, &Row> = self
+            .rows
+            .iter()
+            .filter(|(key, row)| passes(**key, row))
+            .map(|(key, row)| (name(*key).to_string(), row))
+            .collect();
+        let vectors = passing.values().map(|row| row.vector.as_slice());
+        let expected = closest(self.metric, &origin, query.top_k, vectors);
+        let exact = SearchParams {
+            exact: true,
+            ..SearchParams::default()
+        };
+        let matches = collection
+            .search(&query.clone().params(exact))
+            .unwrap()
+            .matches;
+        self.check_matches(&origin, &matches, &passing, 1e-4);
+        let distances: Vec<f64> = matches
+            .iter()
+            .map(|found| f64::from(found.distance))
+            .collect();
+        let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-4;
+        assert!(
+            distances.len() == expected.len() && distances.iter().zip(&expected).all(near),
+            "{distances:?} is not {expected:?}"
+        );
+        let tolerance = if self.lossless { 1e-4 } else { 0.1 };
+        let lazy = query.clone().params(self.effort);
+        let batch = collection
+            .search_batch(&[query.clone(), lazy.clone(), lazy])
+            .unwrap();
+        assert_eq!(batch[1].matches, batch[2].matches);
+        for answer in [&batch[0], &batch[1], &collection.search(query).unwrap()] {
+            assert_eq!(
+                answer.matches.len(),
+                expected.len(),
+                "{query:?}: {:?}",
+                answer.plan
+            );
+            self.check_matches(&origin, &answer.matches, &passing, tolerance);
+        }
+    }
+
+    fn check_matches(
+        &self,
+        origin: &[f32],
+        matches: &[Match],
+        passing: &BTreeMap<String, &Row>,
+        tolerance: f64,
+    ) {
+        let mut seen = HashSet::new();
+        for found in matches {
+            let row = passing
+                .get(&found.key.to_string())
+                .unwrap_or_else(|| panic!("{} must not be found", found.key));
+            assert!(seen.insert(found.key.to_string()), "{} twice", found.key);
+            assert_eq!(found.document.metadata["seed"], row.seed);
+            let truth = distance(self.metric, origin, &row.vector);
+            assert!(
+                (truth - f64::from(found.distance)).abs() < tolerance,
+                "{truth} is not {}",
+                found.distance
+            );
+        }
+        assert!(matches.is_sorted_by(|a, b| a.score >= b.score));
+    }
+}
+
+/// Runs `CASES` random histories; each begins with `fill` documents, which are sealed.
+fn run(index: &str, metric: Metric, fill: u8) {
+    let config_of_cases = Config {
+        cases: CASES,
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[fill; 32]);
+    let steps = proptest::collection::vec((step(), any::<u32>()), 4..14);
+    let mut runner = TestRunner::new_with_rng(config_of_cases, rng);
+    let outcome = runner.run(&steps, |steps| {
+        let dir = tempfile::tempdir().unwrap();
+        let db = writer(dir.path());
+        db.create_collection(NAME, config(index, metric)).unwrap();
+        let effort = SearchParams {
+            ef_search: index.contains("HNSW").then_some(1),
+            nprobe: index.contains("IVF").then_some(1),
+            exact: false,
+        };
+        let mut pair = Pair {
+            dir: dir.path(),
+            db: Some(db),
+            metric,
+            lossless: !index.contains("SQ8"),
+            effort,
+            rows: BTreeMap::new(),
+        };
+        let first = (0..fill)
+            .map(|key| (key, u64::from(key) + (1 << 41)))
+            .collect();
+        pair.take(Step::Upsert(first));
+        pair.take(Step::Compact);
+        for (step, seed) in steps {
+            pair.take(step);
+            pair.check(u64::from(seed));
+        }
+        Ok(())
+    });
+    outcome.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn flat_cosine() {
+    run("Flat", Metric::Cosine, 3);
+}
+
+#[test]
+fn flat_l2() {
+    run("Flat", Metric::L2, 20);
+}
+
+#[test]
+fn hnsw_cosine() {
+    run("HNSW8", Metric::Cosine, 200);
+}
+
+#[test]
+fn hnsw_l2() {
+    run("HNSW8", Metric::L2, 201);
+}
+
+#[test]
+fn hnsw_sq8_cosine() {
+    run("HNSW16,SQ8", Metric::Cosine, 150);
+}
+
+#[test]
+fn hnsw_sq8_l2() {
+    run("HNSW16,SQ8", Metric::L2, 151);
+}
+
+/// Trained on 156 vectors; with fewer it is flat.
+#[test]
+fn ivf_cosine() {
+    run("IVF4,Flat", Metric::Cosine, 180);
+}
+
+#[test]
+fn ivf_l2() {
+    run("IVF4,Flat", Metric::L2, 181);
+}
