@@ -198,7 +198,7 @@ impl Core {
         params: &SearchParams,
         mut hits: Option<Vec<Hit>>,
     ) -> Result<(Vec<Match>, Strategy)> {
-        let mut exact = params.exact || view.is_exact();
+        let mut exact = params.exact || view.is_exact(target.wanted(), params);
         let mut asked = target.wanted();
         loop {
             let found = match hits.take() {
@@ -301,7 +301,7 @@ fn filtered(
     params: &SearchParams,
 ) -> Result<(Vec<Hit>, Strategy)> {
     let (query, k) = (target.vector.as_slice(), target.wanted());
-    if ids.len() > SCAN_LIMIT && !params.exact && !view.is_exact() {
+    if ids.len() > SCAN_LIMIT && !params.exact && !view.is_flat() {
         let total = view.sealed_len() + view.fresh_len();
         let hits = view.nearest_in(
             query,

@@ -104,9 +104,17 @@ impl View {
                 .map_or(0, |sealed| sealed.index.memory_bytes())
     }
 
-    /// Whether an unfiltered search compares every vector anyway.
-    pub(crate) fn is_exact(&self) -> bool {
+    /// Whether an index that compares every vector is all there is.
+    pub(crate) fn is_flat(&self) -> bool {
         self.kind().is_none_or(|kind| kind == Kind::Flat)
+    }
+
+    /// Whether an unfiltered search compares every vector, as also a graph does where walking it would take longer.
+    pub(crate) fn is_exact(&self, k: usize, params: &SearchParams) -> bool {
+        self.sealed.as_ref().is_none_or(|sealed| {
+            let index = &sealed.index;
+            index.kind().is_lossless() && index.scans(k, params, self.alive())
+        })
     }
 
     /// The view after a write: `ids` joined with their row-major `vectors`, `deleted` ids gone. Segments up to `frozen` are
@@ -192,12 +200,15 @@ impl View {
         k: usize,
         params: &SearchParams,
     ) -> Result<Vec<Vec<Hit>>> {
-        let select = if self.deleted.is_empty() {
+        self.search_parts(queries, k, params, self.alive())
+    }
+
+    fn alive(&self) -> Select<'_> {
+        if self.deleted.is_empty() {
             Select::All
         } else {
             Select::Except(&self.deleted)
-        };
-        self.search_parts(queries, k, params, select)
+        }
     }
 
     /// The `k` nearest of each query among `ids`, by the index's own search.
