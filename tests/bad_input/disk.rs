@@ -152,7 +152,11 @@ fn a_full_disk_changes_nothing() {
             .to_string_lossy()
             .contains("snapshot")
     }));
+}
 
+#[test]
+fn a_full_disk_under_what_is_written_beside_the_database_is_an_error() {
+    let scratch = database();
     scratch.write("bad.jsonl", "{\"key\": 1}\n");
     let run = scratch.run("import", &["given", "bad.jsonl", "--rejects", "/dev/full"]);
     let last = run.stderr.lines().last().unwrap();

@@ -135,7 +135,10 @@ fn folders_and_files_that_are_no_database_are_left_alone() {
         );
     }
     assert_eq!(fs::read_dir(scratch.path("db")).unwrap().count(), 1);
+}
 
+#[test]
+fn a_collection_whose_file_is_something_else_is_left_alone() {
     let scratch = database();
     scratch.write(
         "db/given/documents.sqlite",

@@ -77,6 +77,11 @@ fn vectors_of_another_dimension_and_nan_are_refused() {
         1,
         &["line 1", "dimension 1", "dimension is 2"],
     );
+}
+
+#[test]
+fn vector_files_that_are_none_or_end_too_early_are_refused() {
+    let scratch = database();
     scratch.write("junk.npy", "no numbers");
     refused(
         &scratch,

@@ -29,7 +29,7 @@ use super::{
     rows::{self, Reading, Source},
 };
 use mapping::Mapping;
-use summary::{Place, Tally};
+use summary::{Place, Summary, Tally};
 
 /// Documents per transaction.
 const CHUNK: usize = 256;
@@ -83,11 +83,15 @@ pub(crate) fn run(args: Import, home: PathBuf, output: &Output) -> Result<Outcom
     }
     result?;
     compacted?;
-    Ok(match () {
-        () if interrupt.is_asked() => Outcome::Interrupted,
-        () if summary.is_futile() => Outcome::Nothing,
-        () => Outcome::Done,
-    })
+    Ok(outcome(&summary, interrupt.is_asked()))
+}
+
+fn outcome(summary: &Summary, interrupted: bool) -> Outcome {
+    match summary.is_futile() {
+        _ if interrupted => Outcome::Interrupted,
+        true => Outcome::Nothing,
+        false => Outcome::Done,
+    }
 }
 
 fn total_bytes(files: &[PathBuf]) -> Result<u64> {
