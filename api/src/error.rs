@@ -14,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// The folder exists, holds something else, and no database.
-    #[error("{} is not a vinedb database: it holds other files and no LOCK; name an empty or a new folder, or the folder of a database", path.display())]
+    #[error("{} is not a vinedb database: it is a file, or holds other files and no LOCK; name an empty or a new folder, or the folder of a database", path.display())]
     NotADatabase {
         /// The folder given.
         path: PathBuf,
@@ -129,7 +129,7 @@ pub enum Error {
     },
     /// Text was given to a collection of plain vectors.
     #[error(
-        "collection {name:?} holds vectors of dimension {dimension} that were given, and has no model: search it by \"vector\" or \"like\", not by text"
+        "collection {name:?} holds vectors of dimension {dimension} that were given, and has no model: search it by a vector or by a document (like), not by text"
     )]
     NoModel {
         /// The collection.

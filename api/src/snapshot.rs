@@ -6,7 +6,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, BufReader, BufWriter, Read, Write},
+    io::{self, BufReader, BufWriter, ErrorKind, Read, Write},
     path::Path,
 };
 
@@ -72,7 +72,7 @@ impl Collection {
         let work = tempfile::Builder::new()
             .prefix(".snapshot-")
             .tempdir_in(folder)
-            .map_err(|error| Error::io(folder, error))?;
+            .map_err(|error| Error::io(path, error))?;
         let manifest = self.copy_to(work.path())?;
         let archive = work.path().join("archive");
         pack(&archive, work.path(), &manifest).map_err(|error| Error::io(path, error))?;
@@ -262,8 +262,15 @@ fn write_entry(path: &Path, folder: &Path, expected: &Entry, data: &mut impl Rea
     }
     let target = folder.join(&expected.name);
     let mut file = File::create_new(&target).map_err(|error| Error::io(&target, error))?;
-    io::copy(&mut data.take(expected.bytes.saturating_add(1)), &mut file)
-        .map_err(|error| damaged(path, &error))?;
+    io::copy(&mut data.take(expected.bytes.saturating_add(1)), &mut file).map_err(|error| {
+        match error.kind() {
+            // Not the snapshot is at fault: there is no room for what it holds.
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Error::io(&target, error)
+            }
+            _ => damaged(path, &error),
+        }
+    })?;
     file.sync_all().map_err(|error| Error::io(&target, error))?;
     let found = describe(&target, &expected.name)?;
     if found == *expected {

@@ -1,7 +1,7 @@
 //! `vinedb search`: opens read-only, beside whatever writes, and prints whole records.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::{Duration, Instant},
 };
 
@@ -20,39 +20,55 @@ use super::{
 /// Runs the command.
 pub(crate) fn run(args: Search, home: PathBuf, output: &Output) -> Result<Outcome> {
     let started = Instant::now();
-    let params = parameters(&args.params)?;
+    let base = base_query(&args)?;
+    let collection = open(&args, home)?;
+    let opened = started.elapsed();
+    match &args.vector_file {
+        Some(path) => search_file(&collection, path, &base, output)?,
+        None => search_one(&collection, &args, base, opened, output)?,
+    }
+    Ok(Outcome::Done)
+}
+
+/// What the options say of every query.
+fn base_query(args: &Search) -> Result<Query> {
+    let base = Query {
+        filter: args.filter.clone(),
+        params: parameters(&args.params)?,
+        ..Query::default()
+    };
+    Ok(base.top_k(args.top_k).with_vectors(args.with_vectors))
+}
+
+fn open(args: &Search, home: PathBuf) -> Result<Collection> {
     // One query needs one session, and any more would only take time to load.
     let embedding = EmbeddingOptions {
         sessions: 1,
         ..EmbeddingOptions::default()
     };
-    let db = Options::default()
-        .home(home)
-        .embedding(embedding)
-        .read_only(true)
-        .open(&args.at.dir)?;
-    let collection = db.collection(&args.at.name)?;
-    let opened = started.elapsed();
-    let base = Query {
-        filter: args.filter.clone(),
-        params,
-        ..Query::default()
-    }
-    .top_k(args.top_k)
-    .with_vectors(args.with_vectors);
-    if let Some(path) = &args.vector_file {
-        let queries: Vec<Query> = vectors::read_all(path)?
-            .into_iter()
-            .map(|vector| Query {
-                vector: Some(vector),
-                ..base.clone()
-            })
-            .collect();
-        output.result(&collection.search_batch(&queries)?, |answers| {
-            batch_text(answers)
-        })?;
-        return Ok(Outcome::Done);
-    }
+    let options = Options::default().home(home).embedding(embedding);
+    let db = options.read_only(true).open(&args.at.dir)?;
+    Ok(db.collection(&args.at.name)?)
+}
+
+/// Searches by each vector of a file, in one batch.
+fn search_file(collection: &Collection, path: &Path, base: &Query, output: &Output) -> Result<()> {
+    let query = |vector| Query {
+        vector: Some(vector),
+        ..base.clone()
+    };
+    let queries: Vec<Query> = vectors::read_all(path)?.into_iter().map(query).collect();
+    let answers = collection.search_batch(&queries)?;
+    output.result(&answers, |answers| batch_text(answers))
+}
+
+fn search_one(
+    collection: &Collection,
+    args: &Search,
+    base: Query,
+    opened: Duration,
+    output: &Output,
+) -> Result<()> {
     let mut query = Query {
         text: args.text.clone(),
         like: args.like.clone(),
@@ -63,7 +79,7 @@ pub(crate) fn run(args: Search, home: PathBuf, output: &Output) -> Result<Outcom
         ..Split::default()
     };
     if args.timing {
-        split.embed(&collection, &mut query)?;
+        split.embed(collection, &mut query)?;
     }
     let answer = collection.search(&query)?;
     split.searched = Duration::from_secs_f64(answer.took_ms / 1e3);
@@ -72,7 +88,7 @@ pub(crate) fn run(args: Search, home: PathBuf, output: &Output) -> Result<Outcom
     if args.timing {
         Output::note(split.text(printing.elapsed()));
     }
-    Ok(Outcome::Done)
+    Ok(())
 }
 
 /// Where the time of a command went.
