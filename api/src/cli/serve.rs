@@ -1,18 +1,22 @@
 //! `vinedb serve`: the HTTP server, until it is told to stop.
 
-use std::{future::Future, path::PathBuf, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use anyhow::{Context, Result};
-use tokio::{net::TcpListener, signal::unix::SignalKind};
+use tokio::{
+    net::TcpListener,
+    signal::unix::{Signal, SignalKind, signal},
+    task::spawn_blocking,
+};
 use vinedb::{
     Database, Options,
-    http::{AppState, router_with},
+    http::{self, AppState, Timeouts},
 };
 
 use super::{Outcome, args};
 
-/// How long requests that are being answered may still take once the server was told to stop.
-const GRACE: Duration = Duration::from_secs(30);
+/// How long work that nobody waits for may still take after the last answer.
+const AFTER_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub(crate) fn run(args: args::Serve, home: PathBuf) -> Result<Outcome> {
@@ -23,42 +27,44 @@ pub(crate) fn run(args: args::Serve, home: PathBuf) -> Result<Outcome> {
         .open(&args.dir)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the server's threads")?;
     runtime.block_on(serve(db, args.addr))?;
-    runtime.shutdown_timeout(GRACE);
+    runtime.shutdown_timeout(AFTER_GRACE);
     Ok(Outcome::Done)
 }
 
-async fn serve(db: Database, addr: std::net::SocketAddr) -> Result<()> {
+async fn serve(db: Database, addr: SocketAddr) -> Result<()> {
     let listener = TcpListener::bind(addr)
         .await
         .with_context(|| format!("cannot listen on {addr}: choose another address with --addr, such as 127.0.0.1:0 for any free port"))?;
-    let state = AppState::new(db.clone());
+    let (first, mut again) = (Stop::listen()?, Stop::listen()?);
+    let state = AppState::new(db);
     state.set_ready(false);
-    let warm = tokio::task::spawn_blocking({
-        let state = state.clone();
-        move || {
-            warm_up(&db);
-            state.set_ready(true);
-        }
-    });
     tracing::info!(target: "vinedb::cli", "serving on http://{}", listener.local_addr()?);
-    let stop = stop_signal()?;
-    let stopping = state.clone();
-    let (told, wait_told) = tokio::sync::oneshot::channel::<()>();
-    let server = axum::serve(listener, router_with(state)).with_graceful_shutdown(async move {
-        stop.await;
-        stopping.set_ready(false);
-        tracing::info!(target: "vinedb::cli", "stopping: requests that are being answered are finished first");
-        let _ = told.send(());
-    });
-    let deadline = async move {
-        let _ = wait_told.await;
-        tokio::time::sleep(GRACE).await;
-    };
+    let stop = run_until(first, state.clone());
+    let timeouts = Timeouts::default();
     tokio::select! {
-        served = server => served.context("the server failed")?,
-        () = deadline => tracing::warn!("some requests took longer than {} s and were cut off", GRACE.as_secs()),
+        finished = http::serve(listener, http::router_with(state), stop, timeouts) => if !finished {
+            tracing::warn!("some requests took longer than {} s and were cut off", timeouts.grace.as_secs());
+        },
+        () = again.told_twice() => {
+            tracing::warn!("told to stop again: requests that were being answered are cut off");
+        }
     }
-    warm.await.context("opening the collections failed")
+    Ok(())
+}
+
+/// Opens the collections, says that the server is ready, and takes that back when it is told to stop.
+async fn run_until(mut stop: Stop, state: AppState) {
+    let db = state.db().clone();
+    tokio::select! {
+        _ = spawn_blocking(move || warm_up(&db)) => {
+            state.set_ready(true);
+            tracing::info!(target: "vinedb::cli", "ready");
+            stop.told().await;
+        }
+        () = stop.told() => {}
+    }
+    state.set_ready(false);
+    tracing::info!(target: "vinedb::cli", "stopping: requests that are being answered are finished first");
 }
 
 /// Opens every collection and its model, so that the first request does not wait for that.
@@ -73,16 +79,29 @@ fn warm_up(db: &Database) {
     }
 }
 
-/// Resolves at SIGINT or SIGTERM.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
-    let mut interrupt =
-        tokio::signal::unix::signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?;
-    let mut terminate = tokio::signal::unix::signal(SignalKind::terminate())
-        .context("cannot listen for SIGTERM")?;
-    Ok(async move {
+/// Hears SIGINT and SIGTERM.
+struct Stop {
+    interrupt: Signal,
+    terminate: Signal,
+}
+
+impl Stop {
+    fn listen() -> Result<Self> {
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt()).context("cannot listen for Ctrl-C")?,
+            terminate: signal(SignalKind::terminate()).context("cannot listen for SIGTERM")?,
+        })
+    }
+
+    async fn told(&mut self) {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
         }
-    })
+    }
+
+    async fn told_twice(&mut self) {
+        self.told().await;
+        self.told().await;
+    }
 }

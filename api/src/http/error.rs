@@ -4,7 +4,7 @@ use std::any::Any;
 
 use axum::{
     Json,
-    http::StatusCode,
+    http::{HeaderValue, StatusCode, header::RETRY_AFTER},
     response::{IntoResponse, Response},
 };
 use serde_json::json;
@@ -30,6 +30,22 @@ impl Failure {
         }
     }
 
+    /// What a defect of ours answers; the log says more.
+    pub(crate) fn internal() -> Self {
+        Self::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal",
+            "the request failed inside the server; its log says where",
+        )
+    }
+
+    /// The failure of a part of the request, with what became of the rest.
+    pub(crate) fn within(mut self, place: &str, rest: &str) -> Self {
+        let message = self.message.replace(" at line 1 column ", " at column ");
+        self.message = format!("{place}: {message}; {rest}");
+        self.field(place)
+    }
+
     pub(crate) fn field(mut self, field: impl Into<String>) -> Self {
         self.field = Some(field.into());
         self
@@ -45,7 +61,15 @@ impl IntoResponse for Failure {
         if let Some(field) = self.field {
             error["field"] = json!(field);
         }
-        (self.status, Json(json!({"error": error}))).into_response()
+        let mut response = (self.status, Json(json!({"error": error}))).into_response();
+        if matches!(
+            self.status,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
+            let headers = response.headers_mut();
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
+        response
     }
 }
 
@@ -181,10 +205,5 @@ fn of_storage(error: &storage::Error) -> (StatusCode, &'static str) {
 
 /// What a caught panic answers.
 pub(crate) fn panicked(_panic: Box<dyn Any + Send + 'static>) -> Response {
-    Failure::new(
-        StatusCode::INTERNAL_SERVER_ERROR,
-        "internal",
-        "the request failed inside the server; its log says where",
-    )
-    .into_response()
+    Failure::internal().into_response()
 }

@@ -1,11 +1,15 @@
 //! The HTTP server: the facade's own types as bodies, nothing else.
 //!
 //! Handlers are thin: they run the synchronous facade on a blocking thread and turn its errors into a status and a stable
-//! code. `/ready` answers 503 until the state says that it is ready, and again while the server stops.
+//! code. `/ready` answers 503 until the state says that it is ready, and again while the server stops. There is no CORS:
+//! pages of other origins can neither read answers nor change anything.
 
 mod error;
 mod extract;
+mod guard;
 mod routes;
+mod serve;
+mod upload;
 
 use std::sync::{
     Arc,
@@ -13,22 +17,35 @@ use std::sync::{
 };
 
 use axum::{
-    Router,
-    extract::DefaultBodyLimit,
+    Router, middleware,
     routing::{get, post, put},
 };
+use tokio::sync::{Semaphore, SemaphorePermit};
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 use crate::Database;
 
-/// The largest request body, in bytes.
+pub use serve::{Timeouts, serve};
+
+/// The largest request body, and the longest line of an upload, in bytes.
 pub const MAX_BODY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Writes at a time. They wait for each other anyhow; so that they leave threads for those who read, few may begin.
+const MAX_WRITES: usize = 16;
+/// Requests at a time with a body that is large, or of unknown length: together they bound what bodies take of memory.
+const MAX_UPLOADS: usize = 8;
 
 /// What the handlers share.
 #[derive(Clone)]
 pub struct AppState {
     pub(crate) db: Database,
-    ready: Arc<AtomicBool>,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    ready: AtomicBool,
+    writes: Semaphore,
+    uploads: Semaphore,
 }
 
 impl AppState {
@@ -37,17 +54,37 @@ impl AppState {
     pub fn new(db: Database) -> Self {
         Self {
             db,
-            ready: Arc::new(AtomicBool::new(true)),
+            shared: Arc::new(Shared {
+                ready: AtomicBool::new(true),
+                writes: Semaphore::new(MAX_WRITES),
+                uploads: Semaphore::new(MAX_UPLOADS),
+            }),
         }
+    }
+
+    /// The database that is served.
+    #[must_use]
+    pub fn db(&self) -> &Database {
+        &self.db
     }
 
     /// Says whether `/ready` answers 200 (`true`) or 503.
     pub fn set_ready(&self, ready: bool) {
-        self.ready.store(ready, Ordering::Release);
+        self.shared.ready.store(ready, Ordering::Release);
     }
 
     pub(crate) fn is_ready(&self) -> bool {
-        self.ready.load(Ordering::Acquire)
+        self.shared.ready.load(Ordering::Acquire)
+    }
+
+    /// Waits for a turn to write. `None` cannot come: the semaphore is never closed.
+    pub(crate) async fn writing(&self) -> Option<SemaphorePermit<'_>> {
+        self.shared.writes.acquire().await.ok()
+    }
+
+    /// Waits for a turn to send a large body.
+    pub(crate) async fn uploading(&self) -> Option<SemaphorePermit<'_>> {
+        self.shared.uploads.acquire().await.ok()
     }
 }
 
@@ -99,8 +136,9 @@ pub fn router_with(state: AppState) -> Router {
         )
         .fallback(routes::unknown_route)
         .method_not_allowed_fallback(routes::unknown_method)
-        .layer(DefaultBodyLimit::max(MAX_BODY_BYTES))
+        .layer(middleware::from_fn_with_state(state.clone(), guard::upload))
+        .layer(middleware::from_fn(guard::request))
         .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(TraceLayer::new_for_http())
+        .layer(TraceLayer::new_for_http().on_failure(()))
         .with_state(state)
 }

@@ -11,17 +11,20 @@ use serde::{Deserialize, Serialize};
 use super::{
     AppState,
     error::Failure,
-    extract::{Body, blocking, parse, read},
+    extract::{Body, blocking, compute, parse, read},
+    upload::upsert_lines,
 };
 use crate::{
-    Answer, Collection, CollectionConfig, Document, Error, Filter, Key, Page, Query, Stats,
-    Upserted,
+    Answer, Collection, CollectionConfig, Document, Error, Filter, Key, MAX_TOP_K, Page, Query,
+    Stats, Upserted,
 };
 
 type Answered<T> = Result<Json<T>, Failure>;
 
 /// The most documents that one page holds.
 const MAX_PAGE: usize = 10_000;
+/// The most matches that the queries of one batch may ask for together.
+const MAX_BATCH_MATCHES: usize = 100_000;
 
 #[derive(Serialize)]
 pub(crate) struct Health {
@@ -73,7 +76,9 @@ pub(crate) async fn create(
     Path(name): Path<String>,
     Body(config): Body<CollectionConfig>,
 ) -> Result<(StatusCode, Json<Stats>), Failure> {
-    let stats = blocking(move || state.db.create_collection(&name, config)?.stats()).await?;
+    let _permit = state.writing().await;
+    let db = state.db.clone();
+    let stats = blocking(move || db.create_collection(&name, config)?.stats()).await?;
     Ok((StatusCode::CREATED, stats))
 }
 
@@ -95,8 +100,10 @@ pub(crate) async fn drop_collection(
     State(state): State<AppState>,
     Path(name): Path<String>,
 ) -> Answered<Dropped> {
+    let _permit = state.writing().await;
+    let db = state.db.clone();
     blocking(move || {
-        state.db.drop_collection(&name)?;
+        db.drop_collection(&name)?;
         Ok(Dropped { dropped: name })
     })
     .await
@@ -108,19 +115,33 @@ pub(crate) async fn upsert(
     Path(name): Path<String>,
     request: Request,
 ) -> Answered<Upserted> {
-    let content_type = request
-        .headers()
-        .get(CONTENT_TYPE)
-        .and_then(|value| value.to_str().ok())
+    if is_lines(&request) {
+        return upsert_lines(state, name, request.into_body()).await;
+    }
+    let bytes = read(request).await?;
+    let documents = compute(move || parse_documents(&bytes)).await?;
+    write(state, name, move |collection| collection.upsert(documents)).await
+}
+
+fn is_lines(request: &Request) -> bool {
+    let content_type = request.headers().get(CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    let essence = content_type
+        .and_then(|value| value.split(';').next())
         .unwrap_or_default();
-    let lines = content_type.starts_with("application/x-ndjson");
-    let bytes = read(request, &()).await?;
-    let documents: Vec<Document> = if lines {
-        parse_lines(&bytes)?
-    } else {
-        parse_array(&bytes)?
-    };
-    with(state, name, move |collection| collection.upsert(documents)).await
+    essence.trim().eq_ignore_ascii_case("application/x-ndjson")
+}
+
+fn parse_documents(bytes: &[u8]) -> Result<Vec<Document>, Failure> {
+    match bytes.trim_ascii_start().first() {
+        Some(b'[') => parse(bytes),
+        _ => Err(Failure::new(
+            StatusCode::BAD_REQUEST,
+            "malformed",
+            "the body is no JSON array of documents: send one, or documents one a line with the header \
+             Content-Type: application/x-ndjson",
+        )),
+    }
 }
 
 /// The path of an action on documents is also the path of the document whose key is that action's name.
@@ -132,33 +153,6 @@ pub(crate) fn beside_key(
     actions
         .get(move |state, Path(name): Path<String>| get_one(state, key(name)))
         .delete(move |state, Path(name): Path<String>| delete_one(state, key(name)))
-}
-
-fn parse_array(bytes: &[u8]) -> Result<Vec<Document>, Failure> {
-    if bytes.is_empty() {
-        return Err(Failure::new(
-            StatusCode::BAD_REQUEST,
-            "malformed",
-            "the body is empty: send a JSON array of documents",
-        ));
-    }
-    parse(bytes)
-}
-
-fn parse_lines(bytes: &[u8]) -> Result<Vec<Document>, Failure> {
-    let mut documents = Vec::new();
-    for (number, line) in bytes.split(|&byte| byte == b'\n').enumerate() {
-        if line.iter().all(u8::is_ascii_whitespace) {
-            continue;
-        }
-        let document = serde_json::from_slice(line).map_err(|error| {
-            let message = format!("line {} cannot be read: {error}", number + 1);
-            Failure::new(StatusCode::BAD_REQUEST, "malformed", message)
-                .field(format!("line {}", number + 1))
-        })?;
-        documents.push(document);
-    }
-    Ok(documents)
 }
 
 /// `GET /collections/{name}/documents/{key}`.
@@ -186,7 +180,7 @@ pub(crate) async fn delete_one(
     State(state): State<AppState>,
     Path((name, key)): Path<(String, String)>,
 ) -> Answered<Deleted> {
-    with(state, name, move |collection| {
+    write(state, name, move |collection| {
         let key = Key::from(key);
         match collection.delete(std::slice::from_ref(&key))? {
             0 => Err(Error::UnknownKey { key }),
@@ -216,6 +210,10 @@ pub(crate) async fn get_many(
     Body(body): Body<Keys>,
 ) -> Answered<Documents> {
     with(state, name, move |collection| {
+        if body.keys.len() > MAX_PAGE {
+            let expected = format!("at most {MAX_PAGE} keys");
+            return Err(Error::invalid("keys", body.keys.len(), expected));
+        }
         Ok(Documents {
             documents: collection.get_with(&body.keys, body.with.vectors)?,
         })
@@ -236,7 +234,7 @@ pub(crate) async fn delete_many(
     Path(name): Path<String>,
     Body(body): Body<Doomed>,
 ) -> Answered<Deleted> {
-    with(state, name, move |collection| {
+    write(state, name, move |collection| {
         let deleted = match (body.keys, body.filter) {
             (Some(keys), None) => collection.delete(&keys)?,
             (None, Some(filter)) => collection.delete_matching(&filter)?,
@@ -340,7 +338,15 @@ pub(crate) async fn search_batch(
     Path(name): Path<String>,
     Body(queries): Body<Vec<Query>>,
 ) -> Answered<Vec<Answer>> {
+    let matches: usize = queries
+        .iter()
+        .map(|query| query.top_k.clamp(1, MAX_TOP_K))
+        .sum();
     with(state, name, move |collection| {
+        if matches > MAX_BATCH_MATCHES {
+            let expected = format!("at most {MAX_BATCH_MATCHES} matches for all queries together");
+            return Err(Error::invalid("top_k", matches, expected));
+        }
         collection.search_batch(&queries)
     })
     .await
@@ -362,6 +368,16 @@ pub(crate) async fn unknown_method(method: Method, uri: Uri) -> Failure {
         "method_not_allowed",
         format!("{} cannot be asked by {method}", uri.path()),
     )
+}
+
+/// As [`with`], in turn with others that write.
+async fn write<T: Send + 'static>(
+    state: AppState,
+    name: String,
+    work: impl FnOnce(&Collection) -> crate::Result<T> + Send + 'static,
+) -> Answered<T> {
+    let _permit = state.writing().await;
+    with(state.clone(), name, work).await
 }
 
 async fn with<T: Send + 'static>(
