@@ -16,7 +16,7 @@ use engine::{IdSet, Index, Kind};
 use storage::Seal;
 
 use crate::{
-    Collection, Result,
+    Collection, Error, Result,
     collection::Core,
     recovery::{index_file, is_index_file, stamp},
     view::{Sealed, View},
@@ -229,10 +229,16 @@ fn seal(core: &Core, effort: Effort) -> Result<bool> {
         keeps_removed,
     };
     let path = core.folder.join(&seal.file);
-    index.save(&path, &stamp(core.store.config(), &seal))?;
-    // What was not recorded is not looked for.
-    swap(core, index, seal).inspect_err(|_| drop(fs::remove_file(&path)))?;
-    Ok(true)
+    let sealed = index
+        .save(&path, &stamp(core.store.config(), &seal))
+        .map_err(Error::from)
+        .and_then(|()| swap(core, index, seal));
+    if sealed.is_err() {
+        // What was not recorded is not looked for. A collection that was dropped meanwhile may have a namesake here by now.
+        let _ = fs::remove_file(&path);
+        core.check_there()?;
+    }
+    sealed.map(|()| true)
 }
 
 /// Takes a consistent starting point and freezes the segments up to it.
@@ -271,6 +277,7 @@ fn build_with(core: &Core, start: &Start, effort: Effort) -> Result<Option<(Inde
         None => (trained(core, start, kind)?, 0),
     };
     let finished = add_rows(core, &mut index, after, start.last_id, effort)?;
+    index.use_huge_pages();
     Ok(finished.then_some((index, reusable.is_some() && !start.view.deleted.is_empty())))
 }
 

@@ -220,14 +220,19 @@ impl Database {
         let mut open = self.opened();
         self.check_known(name)?;
         // It need not be opened for that: one that is damaged can be dropped too.
-        if let Some(collection) = open.remove(name) {
-            collection.core.retire(&collection.compactor);
+        let collection = open.remove(name);
+        if let Some(collection) = &collection {
+            collection.core.retire();
         }
         let grave = self.pending(name)?;
         let folder = self.inner.dir.join(name);
         move_into_place(&folder, &grave.path().join(name))?;
         sync_folder(&self.inner.dir)?;
+        // Others go on meanwhile: a compaction may take a while to end.
         drop(open);
+        if let Some(collection) = collection {
+            collection.core.wait(&collection.compactor);
+        }
         grave
             .close()
             .map_err(|error| Error::io(&self.inner.dir, error))

@@ -61,11 +61,7 @@ impl Core {
             None => Access::ReadOnly,
         };
         let store = Store::open(documents, access)?;
-        let locked: Locked =
-            serde_json::from_str(store.config()).map_err(|source| Error::BadConfig {
-                name: name.to_owned(),
-                source,
-            })?;
+        let locked = stored_config(name, &store)?;
         let template = locked.template().map(Template::compile).transpose()?;
         let recovered = recovery::open(&folder, &store, &locked, lock.is_some())?;
         let core = Self {
@@ -118,7 +114,7 @@ impl Core {
             || self.lock.is_none() && self.identity != FileIdentity::of(self.store.path())
     }
 
-    fn check_there(&self) -> Result<()> {
+    pub(crate) fn check_there(&self) -> Result<()> {
         if self.is_gone() {
             return Err(Error::Dropped {
                 name: self.name.clone(),
@@ -141,12 +137,17 @@ impl Core {
         Ok(guard)
     }
 
-    /// Ends every use of the collection: what comes later is refused, what writes now is waited for.
-    pub(crate) fn retire(&self, compactor: &Compactor) {
+    /// Refuses every use from now on, and waits for the write that is on its way. After that the folder may be renamed: SQLite
+    /// could make its log anew by name, and an old handle leaves what stands under its names alone.
+    pub(crate) fn retire(&self) {
         self.dropped.store(true, Ordering::Release);
+        drop(self.writing.lock());
+    }
+
+    /// Waits for what still runs on a collection that was retired.
+    pub(crate) fn wait(&self, compactor: &Compactor) {
         compactor.stop();
         drop(self.compacting.lock());
-        drop(self.writing.lock());
     }
 
     /// Shows a committed write to searches. The caller holds `writing`. When there is no memory to add it to the view, the
@@ -188,4 +189,11 @@ impl Core {
             .map(|meta| meta.len())
             .sum())
     }
+}
+
+fn stored_config(name: &str, store: &Store) -> Result<Locked> {
+    serde_json::from_str(store.config()).map_err(|source| Error::BadConfig {
+        name: name.to_owned(),
+        source,
+    })
 }

@@ -8,7 +8,7 @@ use vinedb_tests::vinedb;
 use super::NAME;
 use crate::{
     crash::{ready, serve},
-    sample::{agrees, config, documents, eventually, names, seed_of, vector, writer},
+    sample::{agrees, config, copy, documents, eventually, names, reader, seed_of, vector, writer},
 };
 
 #[test]
@@ -113,6 +113,35 @@ fn dropping_a_collection_ends_what_runs_on_it() {
         db.drop_collection(NAME).unwrap();
         assert_eq!(names(dir.path()), ["LOCK"]);
     }
+}
+
+/// A connection that writes deletes the log beside its file when it is closed, by its name: it must not be the new collection's.
+#[test]
+fn an_old_handle_does_no_harm_to_a_new_collection_of_its_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = writer(dir.path());
+    let old = db
+        .create_collection(NAME, config("Flat", Metric::L2))
+        .unwrap();
+    old.upsert(documents(0..20, 0)).unwrap();
+    agrees(&old, 20, |_| Some(0));
+    db.drop_collection(NAME).unwrap();
+    let new = db
+        .create_collection(NAME, config("Flat", Metric::L2))
+        .unwrap();
+    new.upsert(documents(0..30, 1)).unwrap();
+    drop(old);
+    agrees(&reader(dir.path()).collection(NAME).unwrap(), 30, |_| {
+        Some(1)
+    });
+    new.upsert(documents(30..40, 1)).unwrap();
+    let crashed = tempfile::tempdir().unwrap();
+    copy(dir.path(), crashed.path());
+    agrees(
+        &writer(crashed.path()).collection(NAME).unwrap(),
+        40,
+        |_| Some(1),
+    );
 }
 
 #[test]
