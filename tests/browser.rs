@@ -150,6 +150,9 @@ fn going_back_shows_the_question_before() {
         json!(QUESTION)
     ));
     assert_eq!(wines(&mut tab), first);
+    // The box may keep what was typed last, as browsers do; what the page answers stands above the wines.
+    let asked = tab.eval("document.querySelector('h1').textContent");
+    assert!(asked.as_str().unwrap().contains(QUESTION), "{asked}");
     assert!(
         tab.eval("document.title")
             .as_str()
