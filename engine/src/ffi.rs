@@ -20,7 +20,7 @@ use native::{
     vinedb_faiss_facts, vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_kmeans,
     vinedb_faiss_prepare, vinedb_faiss_read, vinedb_faiss_search, vinedb_faiss_set_threads,
     vinedb_faiss_single_threaded_blas, vinedb_faiss_threads, vinedb_faiss_train,
-    vinedb_faiss_write,
+    vinedb_faiss_use_huge_pages, vinedb_faiss_write,
 };
 use stream::{Stream, read_some, write_some};
 
@@ -90,6 +90,12 @@ impl RawIndex {
         })?;
         // SAFETY: the shim has written it whole when it returns 0.
         Ok(unsafe { facts.assume_init() })
+    }
+
+    /// Has the vectors lie in huge pages, where the system can.
+    pub(crate) fn use_huge_pages(&self) {
+        // SAFETY: a live handle; neither contents nor addresses change.
+        unsafe { vinedb_faiss_use_huge_pages(self.map.as_ptr()) }
     }
 
     /// The id of each row.

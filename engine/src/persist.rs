@@ -261,7 +261,9 @@ fn adopt(raw: RawIndex, path: &Path, header: &Header) -> Result<Index> {
             "the index is not what its header says",
         ));
     };
-    Ok(Index::from_raw(raw, dimension, header.metric, header.kind))
+    let index = Index::from_raw(raw, dimension, header.metric, header.kind);
+    index.use_huge_pages();
+    Ok(index)
 }
 
 /// New files are as readable as any the process makes; a temporary file's default is the owner only.

@@ -47,6 +47,7 @@ unsafe extern "C" {
     pub(super) fn vinedb_faiss_free(map: *mut IdMap);
     pub(super) fn vinedb_faiss_prepare(map: *mut IdMap) -> i32;
     pub(super) fn vinedb_faiss_facts(map: *const IdMap, facts: *mut Facts) -> i32;
+    pub(super) fn vinedb_faiss_use_huge_pages(map: *const IdMap);
     pub(super) fn vinedb_faiss_ids(map: *const IdMap, count: *mut usize) -> *const i64;
     pub(super) fn vinedb_faiss_train(map: *mut IdMap, n: i64, x: *const f32) -> i32;
     pub(super) fn vinedb_faiss_add(map: *mut IdMap, n: i64, x: *const f32, ids: *const i64) -> i32;

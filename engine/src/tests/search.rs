@@ -31,6 +31,20 @@ fn third(seed: u64) -> IdSet {
 }
 
 #[test]
+fn huge_pages_change_no_answer() {
+    let (dimension, rows) = (2_048, 2_600);
+    let points = clustered(4, rows, dimension, 12);
+    let queries = clustered(5, 20, dimension, 12);
+    for kind in [Kind::Flat, Kind::Hnsw { m: 8, sq8: false }] {
+        let index = build(Metric::L2, kind, dimension, &points);
+        let search = || index.search(&queries, 10, &SearchParams::default(), Select::All);
+        let before = search().unwrap();
+        index.use_huge_pages();
+        assert_eq!(search().unwrap(), before, "{kind}");
+    }
+}
+
+#[test]
 fn exact_search_is_brute_force_for_every_metric_kind_and_selection() {
     let points = clustered(1, ROWS, DIMENSION, 12);
     let queries = clustered(2, 45, DIMENSION, 12);
