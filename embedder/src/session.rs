@@ -10,6 +10,7 @@ use crate::settings::Settings;
 use crate::tokenize::Encoding;
 use ort::environment::Environment;
 use ort::session::Session;
+use ort::session::builder::GraphOptimizationLevel;
 
 /// A loaded model. `run` needs it exclusively, so that a worker thread owns it.
 pub(crate) struct ModelSession {
@@ -20,9 +21,14 @@ pub(crate) struct ModelSession {
 }
 
 impl ModelSession {
-    /// Loads the model on one thread and checks that its inputs and outputs are those of a text encoder.
-    pub(crate) fn open(settings: &Settings, environment: &Environment) -> Result<Self> {
-        let session = load(settings, environment).map_err(|error| Error::ModelLoad {
+    /// Loads the model on one thread and checks that its inputs and outputs are those of a text encoder. `quick`: as it
+    /// stands, without rewriting it for speed, which takes most of the time of loading.
+    pub(crate) fn open(
+        settings: &Settings,
+        environment: &Environment,
+        quick: bool,
+    ) -> Result<Self> {
+        let session = load(settings, environment, quick).map_err(|error| Error::ModelLoad {
             path: settings.model.clone(),
             source: error.into(),
         })?;
@@ -64,8 +70,14 @@ impl ModelSession {
     }
 }
 
-fn load(settings: &Settings, environment: &Environment) -> ort::Result<Session> {
+fn load(settings: &Settings, environment: &Environment, quick: bool) -> ort::Result<Session> {
+    let level = if quick {
+        GraphOptimizationLevel::Disable
+    } else {
+        GraphOptimizationLevel::All
+    };
     Session::builder(environment)?
+        .with_optimization_level(level)?
         .with_intra_threads(1)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?

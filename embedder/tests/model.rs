@@ -53,6 +53,20 @@ fn a_vector_is_the_same_alone_and_in_any_batch() {
 }
 
 #[test]
+fn a_quick_start_changes_no_vector() {
+    let quick = open(&Options {
+        quick_start: true,
+        ..Options::default()
+    });
+    assert_eq!(quick.identity(), SHARED.identity());
+    let rows = quick.embed(&REVIEWS, Purpose::Query).unwrap();
+    for (text, row) in REVIEWS.iter().zip(rows.rows()) {
+        let same = cosine(row, one(text, Purpose::Query).row(0));
+        assert!(same >= 0.99999, "{text}: {same}");
+    }
+}
+
+#[test]
 fn callers_side_by_side_get_their_own_vectors() {
     let expected: Vec<Embeddings> = REVIEWS
         .iter()
