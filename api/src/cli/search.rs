@@ -41,9 +41,10 @@ fn base_query(args: &Search) -> Result<Query> {
 }
 
 fn open(args: &Search, home: PathBuf) -> Result<Collection> {
-    // One query needs one session, and any more would only take time to load.
+    // One query needs one session, and opening it with care would take longer than that query gains.
     let embedding = EmbeddingOptions {
         sessions: 1,
+        quick_start: true,
         ..EmbeddingOptions::default()
     };
     let options = Options::default().home(home).embedding(embedding);
