@@ -2,6 +2,8 @@
 //!
 //! Nothing here skips: where the model or the runtime is missing the test fails and says how to get them.
 
+pub mod measure;
+
 use std::{
     ffi::OsStr,
     path::{Path, PathBuf},
@@ -19,8 +21,15 @@ use serde_json::Value;
 #[must_use]
 pub fn home() -> PathBuf {
     let home = vinedb::default_home();
-    let model = home.join("models").join(vinedb::DEFAULT_MODEL).join("model.onnx");
-    assert!(model.is_file(), "{} is missing: run `make setup`", model.display());
+    let model = home
+        .join("models")
+        .join(vinedb::DEFAULT_MODEL)
+        .join("model.onnx");
+    assert!(
+        model.is_file(),
+        "{} is missing: run `make setup`",
+        model.display()
+    );
     home
 }
 
@@ -47,10 +56,19 @@ pub fn sommelier() -> &'static Path {
 /// Tests in one package cannot name the binaries of another, so Cargo is asked to build it into the same folder.
 fn build(package: &str, name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
-    let folder = test.parent().and_then(Path::parent).expect("a test lies in TARGET/PROFILE/deps").to_owned();
+    let folder = test
+        .parent()
+        .and_then(Path::parent)
+        .expect("a test lies in TARGET/PROFILE/deps")
+        .to_owned();
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--locked", "--package", package, "--bin", name]).current_dir(env!("CARGO_MANIFEST_DIR"));
-    cargo.env("CARGO_TARGET_DIR", folder.parent().expect("a profile lies in a target folder"));
+    cargo
+        .args(["build", "--locked", "--package", package, "--bin", name])
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    cargo.env(
+        "CARGO_TARGET_DIR",
+        folder.parent().expect("a profile lies in a target folder"),
+    );
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
@@ -77,7 +95,8 @@ impl Run {
     /// When there is none, or more than one.
     #[must_use]
     pub fn json(&self) -> Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("no JSON ({error}): {self:?}"))
     }
 
     /// Itself, when the command succeeded.
@@ -98,7 +117,10 @@ impl Run {
     pub fn error(&self) -> &str {
         assert_eq!(self.code, 1, "{self:?}");
         let line = self.stderr.trim_end();
-        assert!(line.starts_with("error: ") && !line.contains('\n'), "one sentence was expected: {self:?}");
+        assert!(
+            line.starts_with("error: ") && !line.contains('\n'),
+            "one sentence was expected: {self:?}"
+        );
         line
     }
 }
@@ -118,13 +140,19 @@ impl From<Output> for Run {
 /// # Panics
 /// When it cannot be started.
 pub fn vinedb<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Run {
-    command(args).output().expect("the binary can be started").into()
+    command(args)
+        .output()
+        .expect("the binary can be started")
+        .into()
 }
 
 /// `vinedb` with these arguments, to be started by the caller.
 pub fn command<S: AsRef<OsStr>>(args: impl IntoIterator<Item = S>) -> Command {
     let mut command = Command::new(binary());
-    command.args(args).env("VINEDB_HOME", home()).env_remove("VINEDB_LOG");
+    command
+        .args(args)
+        .env("VINEDB_HOME", home())
+        .env_remove("VINEDB_LOG");
     command
 }
 
@@ -141,7 +169,9 @@ impl Scratch {
     /// When it cannot be made.
     #[must_use]
     pub fn new() -> Self {
-        Self { folder: tempfile::tempdir().expect("a folder for temporary files") }
+        Self {
+            folder: tempfile::tempdir().expect("a folder for temporary files"),
+        }
     }
 
     /// The path of something in the folder.
@@ -162,7 +192,10 @@ impl Scratch {
     #[must_use]
     pub fn command(&self, verb: &str, args: &[&str]) -> Command {
         let mut command = command([verb, "db"]);
-        command.args(args).current_dir(self.folder.path()).stdin(Stdio::null());
+        command
+            .args(args)
+            .current_dir(self.folder.path())
+            .stdin(Stdio::null());
         command
     }
 
@@ -171,7 +204,10 @@ impl Scratch {
     /// # Panics
     /// When it cannot be started.
     pub fn run(&self, verb: &str, args: &[&str]) -> Run {
-        self.command(verb, args).output().expect("the binary can be started").into()
+        self.command(verb, args)
+            .output()
+            .expect("the binary can be started")
+            .into()
     }
 
     /// What `vinedb VERB db ARGS --json` answers: one line with one JSON value.
@@ -179,7 +215,11 @@ impl Scratch {
     /// # Panics
     /// When the command fails or prints anything else on standard output.
     pub fn json(&self, verb: &str, args: &[&str]) -> Value {
-        let run = self.command(verb, args).arg("--json").output().expect("the binary can be started");
+        let run = self
+            .command(verb, args)
+            .arg("--json")
+            .output()
+            .expect("the binary can be started");
         let run = Run::from(run).ok();
         assert_eq!(run.stdout.lines().count(), 1, "{run:?}");
         run.json()
@@ -202,7 +242,10 @@ pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
         if let Some(value) = ready() {
             return value;
         }
-        assert!(Instant::now() < deadline, "{what}: waited for two minutes in vain");
+        assert!(
+            Instant::now() < deadline,
+            "{what}: waited for two minutes in vain"
+        );
         std::thread::yield_now();
     }
 }
@@ -212,19 +255,33 @@ pub fn wait_for<T>(what: &str, mut ready: impl FnMut() -> Option<T>) -> T {
 /// # Panics
 /// When there is no such process.
 pub fn signal(child: &std::process::Child, name: &str) {
-    let sent = Command::new("sh").args(["-c", &format!("kill -{name} {}", child.id())]).status();
-    assert!(sent.expect("a shell").success(), "no signal {name} for process {}", child.id());
+    let sent = Command::new("sh")
+        .args(["-c", &format!("kill -{name} {}", child.id())])
+        .status();
+    assert!(
+        sent.expect("a shell").success(),
+        "no signal {name} for process {}",
+        child.id()
+    );
 }
 
 /// Cosine of two vectors, in f64.
 #[must_use]
 pub fn cosine(a: &[f32], b: &[f32]) -> f64 {
-    let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| f64::from(*a) * f64::from(*b)).sum::<f64>();
+    let dot = |a: &[f32], b: &[f32]| {
+        a.iter()
+            .zip(b)
+            .map(|(a, b)| f64::from(*a) * f64::from(*b))
+            .sum::<f64>()
+    };
     dot(a, b) / (dot(a, a).sqrt() * dot(b, b).sqrt()).max(f64::MIN_POSITIVE)
 }
 
 /// Squared Euclidean distance of two vectors, in f64.
 #[must_use]
 pub fn squared_l2(a: &[f32], b: &[f32]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2)).sum()
+    a.iter()
+        .zip(b)
+        .map(|(a, b)| (f64::from(*a) - f64::from(*b)).powi(2))
+        .sum()
 }
