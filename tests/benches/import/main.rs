@@ -29,14 +29,15 @@ const BUDGETS: [usize; 4] = [256, 512, 1024, 2048];
 
 fn main() -> Result<(), Failure> {
     let passes = measure::number("--passes", 3)?;
-    vinedb_tests::binary();
+    let program = vinedb_tests::binary();
     println!("{}", measure::machine());
     let folder = tempfile::tempdir_in(measure::kept_folder()?)?;
     let reviews = Reviews::write(folder.path(), measure::number("--texts", 2_000)?)?;
     let bare = Bare::new(&reviews.texts)?;
     let tokens = bare.tokens() as f64 / reviews.texts.len() as f64;
     println!(
-        "vinedb {}, ONNX Runtime {}",
+        "{} {}, ONNX Runtime {}",
+        program.file_name().unwrap_or_default().display(),
         env!("CARGO_PKG_VERSION"),
         measure::runtime_version()
     );

@@ -76,7 +76,11 @@ fn row(
         .zip(&record)
         .filter(|(_, cell)| !cell.is_empty())
         .map(|((name, typed), cell)| {
-            let value = if *typed { value_of(cell) } else { verbatim(cell) };
+            let value = if *typed {
+                value_of(cell)
+            } else {
+                verbatim(cell)
+            };
             (name.clone(), value)
         })
         .collect();
