@@ -178,7 +178,7 @@ impl Index {
     }
 
     /// Has the vectors lie in huge pages of memory, where the system can: a search of a graph of many megabytes then takes
-    /// about a fifth less time. For an index that is complete; it takes about a third of a millisecond per MiB.
+    /// about a tenth less time. For an index that is complete; it takes about a third of a millisecond per MiB.
     pub fn use_huge_pages(&self) {
         self.raw.use_huge_pages();
     }
