@@ -61,18 +61,18 @@ fn options_say_which_column_is_what() {
     let summary = scratch.json("import", &["c", "d.csv", "wines.csv"]);
     assert_eq!(counts(&summary), [2, 0, 0, 2, 0], "{summary}");
 
-    let got = scratch.json("get", &["c", "A1", "A2", "3", "given", "4", "wines:1"]);
+    let got = scratch.json("get", &["c", "A1", "A2", "3", "given", "4", "wines.csv:1"]);
     let expected = json!([
         {"key": "A1", "text": "2015", "metadata": {"sku": "A1", "year": 2015}},
         {"key": "A2", "text": "ripe cherry", "metadata": {"sku": "A2"}},
         {"key": 3, "text": "white and dry", "metadata": {"text": "dry", "colour": "white"}},
         {"key": "given", "text": "not embedded"},
         {"key": 4, "text": "1999"},
-        {"key": "wines:1", "text": "soft and round"},
+        {"key": "wines.csv:1", "text": "soft and round"},
     ]);
     assert_eq!(got["documents"], expected);
     let found = scratch.json("search", &["c", "soft and round", "-k", "1"]);
-    assert_eq!(keys(&found), ["wines:1"]);
+    assert_eq!(keys(&found), ["wines.csv:1"]);
 }
 
 #[test]

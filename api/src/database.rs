@@ -261,10 +261,15 @@ impl Database {
     pub(crate) fn free_folder(&self, name: &str) -> Result<PathBuf> {
         check_name(name)?;
         let folder = self.inner.dir.join(name);
-        if folder.exists() {
+        if folder.join(DOCUMENTS).is_file() {
             return Err(Error::CollectionExists {
                 name: name.to_owned(),
             });
+        }
+        if folder.exists() {
+            let given = format!("{name:?}, where {} is something else", folder.display());
+            let expected = "another name, or that moved out of the way";
+            return Err(Error::invalid("name", given, expected));
         }
         Ok(folder)
     }

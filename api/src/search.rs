@@ -81,11 +81,14 @@ impl Core {
     fn targets<'a>(&self, queries: &'a [Query]) -> Result<Vec<Target<'a>>> {
         let mut embedded = self.embed_queries(queries)?.into_iter();
         let mut targets = Vec::with_capacity(queries.len());
-        for query in queries {
+        for (number, query) in queries.iter().enumerate() {
             let vector = match (&query.text, &query.vector, &query.like) {
                 (Some(_), ..) => embedded.next().unwrap_or_default(),
                 (None, Some(vector), _) => {
-                    check_vector(self, vector, || "vector".to_owned())?;
+                    check_vector(self, vector, || match queries {
+                        [_] => "vector".to_owned(),
+                        _ => format!("the vector of query {}", number + 1),
+                    })?;
                     vector.clone()
                 }
                 (None, None, Some(key)) => self.stored_vector(key)?,

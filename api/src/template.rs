@@ -3,7 +3,7 @@
 //! A field that is missing renders as nothing, also below other fields; a template that renders to nothing but white space
 //! is the caller's to refuse. Rendering is bounded, so that no template runs for ever.
 
-use minijinja::{AutoEscape, Environment, UndefinedBehavior};
+use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, value::Serde};
 use storage::Metadata;
 
 use crate::{Error, Result};
@@ -31,7 +31,30 @@ impl Template {
         environment
             .add_template_owned(NAME, source.to_owned())
             .map_err(|error| failure(&error))?;
-        Ok(Self { environment })
+        let template = Self { environment };
+        template.check_names()?;
+        Ok(template)
+    }
+
+    /// Refuses a template that names no field, or a filter, test or function that there is not: nothing could be made of it.
+    fn check_names(&self) -> Result<()> {
+        if self.fields().is_empty() {
+            let reason = "it names no field, such as {{ name }}, so every text would be the same";
+            return Err(Error::Template {
+                reason: reason.to_owned(),
+            });
+        }
+        let kinds = [
+            ErrorKind::UnknownFilter,
+            ErrorKind::UnknownTest,
+            ErrorKind::UnknownFunction,
+        ];
+        let template = self.environment.get_template(NAME);
+        match template.and_then(|template| template.render(Serde(Metadata::new()))) {
+            Err(error) if kinds.contains(&error.kind()) => Err(failure(&error)),
+            // Whether it renders is for the values to say.
+            _ => Ok(()),
+        }
     }
 
     /// The text of a document with this metadata.
@@ -44,7 +67,7 @@ impl Template {
             .get_template(NAME)
             .map_err(|error| failure(&error))?;
         template
-            .render(minijinja::value::Serde(metadata))
+            .render(Serde(metadata))
             .map_err(|error| failure(&error))
     }
 
@@ -103,8 +126,15 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(error.contains("line 2"), "{error}");
+        for (source, named) in [
+            ("{{ name|shout }}", "shout"),
+            ("always the same", "no field"),
+        ] {
+            let error = Template::compile(source).unwrap_err().to_string();
+            assert!(error.contains(named), "{source}: {error}");
+        }
         let endless = Template::compile(
-            "{% for a in range(90000) %}{% for b in range(90000) %}x{% endfor %}{% endfor %}",
+            "{% for a in range(90000) %}{% for b in range(90000) %}{{ name }}{% endfor %}{% endfor %}",
         )
         .unwrap();
         assert!(endless.render(&Metadata::new()).is_err());

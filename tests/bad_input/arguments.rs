@@ -105,7 +105,7 @@ fn an_unknown_column_is_named_with_those_that_are_there() {
 fn searches_that_cannot_be_are_refused() {
     let scratch = with_texts();
     let cases: [(&[&str], &[&str]); 6] = [
-        (&["given", "red"], &["\"given\"", "no model", "\"vector\""]),
+        (&["given", "red"], &["\"given\"", "no model", "by a vector"]),
         (&["texts", ""], &["text", "empty"]),
         (&["texts", " \n"], &["text", "empty"]),
         (&["given", "--like", "99"], &["key 99"]),

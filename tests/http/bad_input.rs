@@ -55,7 +55,7 @@ points/search          | {"like": "nobody"}                          | 404 unkno
 points/search          | {"vector": [0, 1], "params": {"nprobe": 0}} | 400 bad_parameter | -          | nprobe; 0
 wines/search           | {"text": " \n"}                             | 400 invalid   | text           | empty
 wines/search           | {"vector": [0, 1]}                          | 422 dimension_mismatch | vector | 2; 64; hash
-points/search/batch    | [{"vector": [0, 1]}, {"vector": [0]}]       | 422 dimension_mismatch | vector | 1; 2
+points/search/batch    | [{"vector": [0, 1]}, {"vector": [0]}]       | 422 dimension_mismatch | the vector of query 2 | 1; 2
 points/documents/scroll| {"limit": 0}                                | 400 invalid   | limit          | 0; 10000
 points/documents/scroll| {"limit": 10001}                            | 400 invalid   | limit          | 10001
 points/documents/delete| {}                                          | 400 invalid   | keys           | neither; keys or filter

@@ -195,7 +195,14 @@ fn a_server_from_its_first_line_to_its_last() {
         assert_eq!(best["key"], expected);
         assert!(best["score"].as_f64().unwrap() > 0.2, "{best}");
         let beside = scratch.json("search", &["wines", question, "-k", "1"]);
-        assert_eq!(beside["matches"], answer["matches"]);
+        // The command opens its model more quickly, which may round differently.
+        let beside = &beside["matches"][0];
+        assert_eq!(beside["document"], best["document"]);
+        let score = |found: &Value| found["score"].as_f64().unwrap();
+        assert!(
+            (score(beside) - score(best)).abs() < 1e-5,
+            "{beside} {best}"
+        );
     }
     assert!(
         scratch

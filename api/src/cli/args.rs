@@ -9,7 +9,7 @@ use vinedb::{Filter, IndexSpec, Key, Metric};
 #[derive(Debug, Parser)]
 #[command(name = "vinedb", version, max_term_width = 100)]
 pub(crate) struct Cli {
-    /// Print one JSON value on standard output, and nothing else there
+    /// Print one JSON value on standard output, and nothing else there (embed always writes JSON Lines)
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// The cache folder with ONNX Runtime and the models [default: $XDG_CACHE_HOME/vinedb or ~/.cache/vinedb]

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 use vinedb::{
-    Clusters, Collection, CollectionConfig, Database, Document, Manifest, ModelInfo, Options, Stats,
+    Clusters, Collection, CollectionConfig, Database, Document, Key, Manifest, ModelInfo, Options,
+    Stats,
 };
 
 use super::{
@@ -21,6 +22,23 @@ fn write(home: PathBuf, dir: &Path) -> Result<Database> {
     Ok(Options::default().home(home).create(false).open(dir)?)
 }
 
+/// Does something in a database that is made if need be; when that fails, the folder that was made for it goes again.
+fn in_database<T>(
+    home: PathBuf,
+    dir: &Path,
+    work: impl FnOnce(&Database) -> vinedb::Result<T>,
+) -> Result<T> {
+    let was_there = dir.exists();
+    let db = Options::default().home(home).open(dir)?;
+    let done = work(&db);
+    if done.is_err() && !was_there {
+        drop(db);
+        // What else there is by now is somebody's: then the folder stays.
+        let _ = std::fs::remove_file(dir.join("LOCK")).and_then(|()| std::fs::remove_dir(dir));
+    }
+    Ok(done?)
+}
+
 pub(crate) fn create(args: args::Create, home: PathBuf, output: &Output) -> Result<Outcome> {
     let mut config = match args.dimension {
         Some(dimension) => CollectionConfig::given(dimension),
@@ -32,9 +50,10 @@ pub(crate) fn create(args: args::Create, home: PathBuf, output: &Output) -> Resu
     if let Some(template) = args.template {
         config = config.template(template);
     }
-    let db = Options::default().home(home).open(&args.at.dir)?;
-    let collection =
-        db.create_collection(&args.at.name, config.metric(args.metric).index(args.index))?;
+    let config = config.metric(args.metric).index(args.index);
+    let collection = in_database(home, &args.at.dir, |db| {
+        db.create_collection(&args.at.name, config)
+    })?;
     output.result(&collection.stats()?, |stats| {
         format!("created {}: {}", stats.name, made_of(stats))
     })?;
@@ -53,6 +72,14 @@ fn made_of(stats: &Stats) -> String {
     )
 }
 
+/// Says which keys have no document.
+fn name_missing(keys: &[Key], found: &[Document]) {
+    let missing = |key: &&Key| !found.iter().any(|document| document.key == **key);
+    for key in keys.iter().filter(missing) {
+        Output::note(format!("there is no document with key {key}"));
+    }
+}
+
 #[derive(Serialize)]
 struct Documents {
     documents: Vec<Document>,
@@ -61,13 +88,7 @@ struct Documents {
 pub(crate) fn get(args: args::Get, home: PathBuf, output: &Output) -> Result<Outcome> {
     let collection = read(home, &args.at.dir)?.collection(&args.at.name)?;
     let documents = collection.get_with(&args.keys, args.with_vectors)?;
-    for key in args
-        .keys
-        .iter()
-        .filter(|key| !documents.iter().any(|document| document.key == **key))
-    {
-        Output::note(format!("there is no document with key {key}"));
-    }
+    name_missing(&args.keys, &documents);
     let found = !documents.is_empty();
     if found || output.is_json() {
         let text = |found: &Documents| {
@@ -96,7 +117,10 @@ pub(crate) fn delete(args: args::Delete, home: PathBuf, output: &Output) -> Resu
     let collection = write(home, &args.at.dir)?.collection(&args.at.name)?;
     let deleted = match &args.filter {
         Some(filter) => collection.delete_matching(filter)?,
-        None => collection.delete(&args.keys)?,
+        None => {
+            name_missing(&args.keys, &collection.get(&args.keys)?);
+            collection.delete(&args.keys)?
+        }
     };
     output.result(&Deleted { deleted }, |done| {
         format!("{} deleted", thousands(done.deleted as u64))
@@ -242,8 +266,9 @@ pub(crate) fn snapshot(args: args::File, home: PathBuf, output: &Output) -> Resu
 }
 
 pub(crate) fn restore(args: args::File, home: PathBuf, output: &Output) -> Result<Outcome> {
-    let db = Options::default().home(home).open(&args.at.dir)?;
-    let collection = db.restore(&args.at.name, &args.file)?;
+    let collection = in_database(home, &args.at.dir, |db| {
+        db.restore(&args.at.name, &args.file)
+    })?;
     output.result(&collection.stats()?, |stats| {
         format!(
             "restored {}: {} documents",

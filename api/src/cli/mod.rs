@@ -72,6 +72,7 @@ fn start_log() {
     let filter = EnvFilter::try_from_env("VINEDB_LOG")
         .unwrap_or_else(|_| EnvFilter::new("warn,vinedb::cli=info"));
     tracing_subscriber::fmt()
+        .with_ansi(output::stderr_is_terminal())
         .with_env_filter(filter)
         .with_target(false)
         .with_writer(io::stderr)

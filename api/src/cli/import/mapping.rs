@@ -202,7 +202,7 @@ impl Mapping {
         }
         match fields.get("id") {
             Some(value) => key("id", Some(value)),
-            None => Ok(Key::from(format!("{}:{}", file_stem(path), number + 1))),
+            None => Ok(Key::from(format!("{}:{}", file_name(path), number + 1))),
         }
     }
 
@@ -266,17 +266,12 @@ fn plain(value: Value) -> String {
     }
 }
 
-/// The file's name without `.gz` and the ending before it.
-fn file_stem(path: &Path) -> String {
-    let name = path
-        .file_name()
+/// The file's name. Without its folder, so that the same file is known again wherever the command is run.
+fn file_name(path: &Path) -> String {
+    path.file_name()
         .unwrap_or_default()
         .to_string_lossy()
-        .into_owned();
-    let name = name.strip_suffix(".gz").unwrap_or(&name);
-    name.rsplit_once('.')
-        .map_or(name, |(stem, _)| stem)
-        .to_owned()
+        .into_owned()
 }
 
 #[cfg(test)]
@@ -322,7 +317,7 @@ mod tests {
             document(&mapping(None, None, None), json!({"text": "t"}))
                 .unwrap()
                 .key,
-            "wines:7".into()
+            "wines.csv.gz:7".into()
         );
         assert!(
             document(&mapping(Some("sku"), None, None), json!({"text": "t"}))

@@ -1,9 +1,12 @@
 //! CSV and TSV: a header, then rows of cells that become numbers where they look like ones.
 
-use std::io::{self, Read};
+use std::{
+    collections::HashSet,
+    io::{self, BufRead, Read},
+};
 
 use ::csv::{ErrorKind, Position, ReaderBuilder, StringRecord};
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use serde_json::{Number, Value};
 
 use super::{Item, Reader, Row};
@@ -14,7 +17,7 @@ const END: &str = "\u{4}the end of the file\u{4}";
 
 /// The columns, and the rows under them. Cells of `verbatim` columns stay as they are written.
 pub(super) fn rows(
-    reader: Reader,
+    mut reader: Reader,
     format: Format,
     verbatim: &[&str],
 ) -> Result<(
@@ -22,17 +25,23 @@ pub(super) fn rows(
     impl Iterator<Item = io::Result<Row>> + Send + use<>,
 )> {
     let delimiter = if format == Format::Tsv { b'\t' } else { b',' };
+    let uncounted = u64::from(ends_lines_with_cr_lf(&mut reader)?);
     let end = format!("\n{END}");
     let mut reader = ReaderBuilder::new()
         .delimiter(delimiter)
         .flexible(true)
         .from_reader(reader.chain(io::Cursor::new(end)));
-    let columns = column_names(reader.headers()?);
+    let header = reader.headers();
+    let columns =
+        column_names(header.context("its first line cannot be read: is it CSV in UTF-8?")?);
     if columns.is_empty() || columns == [END] {
         bail!("it is empty: a first line with the names of the columns was expected");
     }
     if columns.iter().any(|column| column.ends_with(END)) {
         bail!("a quote that opens in the first line is never closed: close it");
+    }
+    if let Some(name) = twice(&columns) {
+        bail!("the column {name:?} stands twice in the first line: rename one of them");
     }
     let typed = |name: &String| (name.clone(), !verbatim.contains(&name.as_str()));
     let typed: Vec<(String, bool)> = columns.iter().map(typed).collect();
@@ -40,8 +49,26 @@ pub(super) fn rows(
     let rows = reader
         .into_records()
         .filter(|record| !record.as_ref().is_ok_and(|record| *record == [END][..]))
-        .map(move |record| row(&typed, record, &mut previous));
+        .map(move |record| {
+            let row = row(&typed, record, &mut previous)?;
+            let line = row.line + uncounted;
+            Ok(Row { line, ..row })
+        });
     Ok((columns, rows))
+}
+
+/// Whether lines end as on Windows. The parser takes the first of the two bytes for the end of a row, and counts the line only
+/// at the second, when the next row has begun.
+fn ends_lines_with_cr_lf(reader: &mut Reader) -> io::Result<bool> {
+    let seen = reader.fill_buf()?;
+    let end = seen.iter().position(|&byte| byte == b'\n');
+    Ok(end.is_some_and(|end| seen[..end].ends_with(b"\r")))
+}
+
+/// A name that two columns have.
+fn twice(columns: &[String]) -> Option<&String> {
+    let mut seen = HashSet::new();
+    columns.iter().find(|name| !seen.insert(*name))
 }
 
 /// A column without a name is called by its number.
@@ -170,6 +197,20 @@ mod tests {
             fields(&rows[2]),
             serde_json::json!({"column_1": 2, "name": "007", "price": 1.5})
         );
+    }
+
+    #[test]
+    fn lines_are_counted_alike_whatever_ends_them() {
+        let (_, rows) = csv("id,text\r\n1,\"a\r\nb\"\r\n2\r\n3,c\r\n");
+        let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
+        assert_eq!(lines, [2, 4, 5]);
+    }
+
+    #[test]
+    fn a_column_that_stands_twice_is_refused() {
+        let error = super::rows(Box::new(&b"id,name,name\n1,a,b\n"[..]), Format::Csv, &[]);
+        let error = error.err().unwrap().to_string();
+        assert!(error.contains("\"name\" stands twice"), "{error}");
     }
 
     #[test]
