@@ -18,7 +18,7 @@ use storage::Seal;
 use crate::{
     Collection, Error, Result,
     collection::Core,
-    recovery::{index_file, is_index_file, stamp},
+    recovery::{index_file, is_index_file, page, stamp},
     view::{Sealed, View},
 };
 
@@ -30,8 +30,6 @@ const FRESH_SHARE: usize = 8;
 const DELETED_SHARE: usize = 5;
 /// The same when the caller asked for it.
 const DELETED_SHARE_ON_REQUEST: usize = 20;
-/// Rows read from the store at a time.
-const PAGE: usize = 4_096;
 /// Training vectors per list of an inverted file; FAISS's k-means takes no more (`Clustering.h`, `max_points_per_centroid`).
 const TRAINING_PER_LIST: usize = 256;
 /// Training vectors of the other kinds, which learn the range of each component; values beyond it are cut off.
@@ -297,31 +295,13 @@ fn add_rows(
         if effort == Effort::Background && core.stopping.load(Ordering::Acquire) {
             return Ok(false);
         }
-        let (ids, vectors) = page(core, after, last_id)?;
+        let (ids, vectors) = page(&core.read()?, after, last_id)?;
         let Some(&last) = ids.last() else {
             return Ok(true);
         };
         index.add(&ids, &vectors)?;
         after = last;
     }
-}
-
-fn page(core: &Core, after: i64, last_id: i64) -> Result<(Vec<i64>, Vec<f32>)> {
-    let mut ids = Vec::with_capacity(PAGE);
-    let mut vectors = Vec::new();
-    core.read()?.for_each_vector(after, &mut |id, vector| {
-        if id > last_id {
-            return ControlFlow::Break(());
-        }
-        ids.push(id);
-        vectors.extend_from_slice(vector);
-        if ids.len() < PAGE {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    })?;
-    Ok((ids, vectors))
 }
 
 /// A new index, ready to be added to: of another kind when deletions since the start left too few vectors to train on.

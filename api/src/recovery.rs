@@ -22,7 +22,7 @@ use crate::{
     view::{Sealed, View},
 };
 
-/// Rows replayed at a time.
+/// Rows read from the store at a time.
 const PAGE: usize = 4_096;
 const INDEX_PREFIX: &str = "index-";
 
@@ -127,23 +127,32 @@ fn generation(reader: &Reader<'_>) -> u64 {
 fn add_newer(reader: &Reader<'_>, mut view: View, frozen: i64) -> Result<View> {
     let mut after = view.last_id;
     loop {
-        let mut ids = Vec::new();
-        let mut vectors = Vec::new();
-        reader.for_each_vector(after, &mut |id, vector| {
-            ids.push(id);
-            vectors.extend_from_slice(vector);
-            if ids.len() < PAGE {
-                ControlFlow::Continue(())
-            } else {
-                ControlFlow::Break(())
-            }
-        })?;
+        let (ids, vectors) = page(reader, after, i64::MAX)?;
         let Some(&last) = ids.last() else {
             return Ok(view);
         };
         view = view.after_write(&ids, &vectors, &[], frozen, view.sequence)?;
         after = last;
     }
+}
+
+/// The next live rows with ids in `(after, last_id]`, at most [`PAGE`] of them: their ids, and their vectors one behind the other.
+pub(crate) fn page(reader: &Reader<'_>, after: i64, last_id: i64) -> Result<(Vec<i64>, Vec<f32>)> {
+    let mut ids = Vec::new();
+    let mut vectors = Vec::new();
+    reader.for_each_vector(after, &mut |id, vector| {
+        if id > last_id {
+            return ControlFlow::Break(());
+        }
+        ids.push(id);
+        vectors.extend_from_slice(vector);
+        if ids.len() < PAGE {
+            ControlFlow::Continue(())
+        } else {
+            ControlFlow::Break(())
+        }
+    })?;
+    Ok((ids, vectors))
 }
 
 /// The view, or one of the caller's own with the rows that the store has committed since. Then every row that `reader` sees is in
