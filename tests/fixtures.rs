@@ -6,8 +6,9 @@ pub mod measure;
 
 use std::{
     ffi::OsStr,
+    fs::{File, OpenOptions},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
     sync::OnceLock,
     time::{Duration, Instant},
 };
@@ -197,6 +198,24 @@ impl Scratch {
             .current_dir(self.folder.path())
             .stdin(Stdio::null());
         command
+    }
+
+    /// Starts an import into `collection` whose rows, JSON Lines, are what is written into the file that comes back. By then
+    /// the import has begun: it holds the database's lock.
+    ///
+    /// # Panics
+    /// When it cannot be started.
+    #[must_use]
+    pub fn import_from_pipe(&self, collection: &str) -> (Child, File) {
+        let pipe = self.path("pipe.jsonl");
+        let made = Command::new("mkfifo").arg(&pipe).status();
+        assert!(made.expect("mkfifo can be started").success());
+        let mut import = self.command("import", &[collection, "pipe.jsonl"]);
+        import.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = import.spawn().expect("the binary can be started");
+        // Whoever opens a pipe to write waits for the one who reads it.
+        let rows = OpenOptions::new().write(true).open(&pipe);
+        (child, rows.expect("a pipe can be opened"))
     }
 
     /// Runs `vinedb VERB db ARGS` within the folder.

@@ -4,7 +4,6 @@ use std::{
     fs::{self, OpenOptions},
     io::{Read, Seek, SeekFrom, Write},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
 };
 
 use serde_json::json;
@@ -169,22 +168,7 @@ fn refused_elsewhere(scratch: &Scratch, verb: &str, args: &[&str], words: &[&str
 #[test]
 fn a_second_writer_is_told_who_the_first_is() {
     let scratch = database();
-    let pipe = scratch.path("pipe.jsonl");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut import = scratch.command("import", &["given", "pipe.jsonl"]);
-    let child = import
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Whoever opens the pipe to write waits for the reader, which has taken the lock before that.
-    let writer = OpenOptions::new().write(true).open(&pipe).unwrap();
+    let (child, rows) = scratch.import_from_pipe("given");
     let holder = format!("process {} (vinedb)", child.id());
     let words = [holder.as_str(), "read-only"];
     refused(&scratch, "import", &["given", "rows.json"], &words);
@@ -192,7 +176,7 @@ fn a_second_writer_is_told_who_the_first_is() {
     refused(&scratch, "create", &["c", "--dimension", "2"], &words);
     refused(&scratch, "serve", &["--addr", "127.0.0.1:0"], &words);
     assert_eq!(scratch.json("count", &["given"])["count"], 3);
-    drop(writer);
+    drop(rows);
     let _ = Run::from(child.wait_with_output().unwrap()).ok();
     assert_eq!(
         scratch.json("delete", &["given", "1"]),

@@ -1,9 +1,8 @@
 //! What others see of an import that runs, and what an interrupted one leaves.
 
 use std::{
-    fs::OpenOptions,
     io::{BufRead, BufReader, Write},
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use serde_json::json;
@@ -60,21 +59,7 @@ fn an_interrupted_import_keeps_what_it_has_and_goes_on_from_there() {
 #[test]
 fn searches_see_what_a_running_import_has_committed() {
     let scratch = plane();
-    let pipe = scratch.path("rows.jsonl");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut import = scratch.command("import", &["c", "rows.jsonl"]);
-    let mut child = import
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut rows = OpenOptions::new().write(true).open(&pipe).unwrap();
+    let (mut child, mut rows) = scratch.import_from_pipe("c");
     let mut sent = 0;
     let mut send = |count: usize| {
         let lines =
@@ -123,22 +108,8 @@ fn searches_see_what_a_running_import_has_committed() {
 #[test]
 fn a_second_interrupt_ends_an_import_at_once() {
     let scratch = plane();
-    let pipe = scratch.path("rows.jsonl");
-    assert!(
-        Command::new("mkfifo")
-            .arg(&pipe)
-            .status()
-            .unwrap()
-            .success()
-    );
-    let mut import = scratch.command("import", &["c", "rows.jsonl"]);
-    let mut child = import
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .unwrap();
     // The pipe stays open and empty, so that the import waits for a row that never comes.
-    let rows = OpenOptions::new().write(true).open(&pipe).unwrap();
+    let (mut child, rows) = scratch.import_from_pipe("c");
     signal(&child, "INT");
     let mut line = String::new();
     let mut log = BufReader::new(child.stderr.take().unwrap());
