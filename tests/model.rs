@@ -15,7 +15,9 @@ use proptest::{
 };
 use vinedb::{Collection, Database, Document, Filter, Key, Match, Metric, Query, SearchParams};
 
-use crate::sample::{WithText, closest, config, distance, index_file, vector, writer};
+use crate::sample::{
+    WithText, check_distances, closest, config, distance, index_file, vector, writer,
+};
 
 const NAME: &str = "c";
 const CASES: u32 = 5;
@@ -259,15 +261,7 @@ impl Pair<'_> {
             .unwrap()
             .matches;
         self.check_matches(&origin, &matches, &passing, 1e-4);
-        let distances: Vec<f64> = matches
-            .iter()
-            .map(|found| f64::from(found.distance))
-            .collect();
-        let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-4;
-        assert!(
-            distances.len() == expected.len() && distances.iter().zip(&expected).all(near),
-            "{distances:?} is not {expected:?}"
-        );
+        check_distances(&matches, &expected);
         let tolerance = if self.lossless { 1e-4 } else { 0.1 };
         let lazy = query.clone().params(self.effort);
         let batch = collection

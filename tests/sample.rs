@@ -14,7 +14,8 @@ use std::{
 
 use tracing::{Event, Level, Metadata, Subscriber, span};
 use vinedb::{
-    Answer, Collection, CollectionConfig, Database, Document, IndexSpec, Metric, Options, Query,
+    Answer, Collection, CollectionConfig, Database, Document, IndexSpec, Match, Metric, Options,
+    Query,
 };
 use vinedb_tests::{cosine, squared_l2};
 
@@ -179,17 +180,21 @@ pub(crate) fn agrees(collection: &Collection, count: u64, version: impl Fn(u64) 
         let query = vector(2_000_000 + seed);
         let expected = closest(Metric::L2, &query, 10, alive.iter().map(Vec::as_slice));
         let answer = collection.search(&Query::vector(query).top_k(10)).unwrap();
-        let distances: Vec<f64> = answer
-            .matches
-            .iter()
-            .map(|found| f64::from(found.distance))
-            .collect();
-        let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-4;
-        assert!(
-            distances.len() == expected.len() && distances.iter().zip(&expected).all(near),
-            "{distances:?} is not {expected:?}"
-        );
+        check_distances(&answer.matches, &expected);
     }
+}
+
+/// The matches are as far away as those that brute force found, one by one.
+pub(crate) fn check_distances(matches: &[Match], expected: &[f64]) {
+    let distances: Vec<f64> = matches
+        .iter()
+        .map(|found| f64::from(found.distance))
+        .collect();
+    let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-4;
+    assert!(
+        distances.len() == expected.len() && distances.iter().zip(expected).all(near),
+        "{distances:?} is not {expected:?}"
+    );
 }
 
 /// The keys of an answer, none of them twice.
