@@ -148,7 +148,7 @@ pub enum Error {
     },
     /// A processor older than what FAISS was built for.
     #[error(
-        "this processor lacks {missing}, which the program was built for: run it on x86-64-v3 (AVX2 and FMA), or build it for this machine"
+        "this processor lacks {missing}, which the program was built for: run it on a newer one (a plain build takes x86-64-v3: AVX2 and FMA), or build it on this machine (`make native`)"
     )]
     UnsupportedCpu {
         /// The features that are missing.
