@@ -137,7 +137,10 @@ impl Pair<'_> {
                 collection.compact().unwrap();
                 let stats = collection.stats().unwrap();
                 assert_eq!((stats.fresh, stats.documents), (0, self.rows.len() as u64));
-                let kind = collection.config().index.kind_for(self.rows.len());
+                let kind = collection
+                    .config()
+                    .index
+                    .kind_for(self.rows.len(), collection.dimension());
                 assert_eq!(stats.index, Some(kind.to_string()));
             }
             Step::Reopen => self.reopen(collection, false),
@@ -321,7 +324,7 @@ fn run(index: &str, metric: Metric, fill: u8) {
         let effort = SearchParams {
             ef_search: index.contains("HNSW").then_some(1),
             nprobe: index.contains("IVF").then_some(1),
-            exact: false,
+            ..SearchParams::DEFAULT
         };
         let mut pair = Pair {
             dir: dir.path(),

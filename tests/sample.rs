@@ -131,6 +131,33 @@ pub(crate) fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
             .zip(b)
             .map(|(a, b)| f64::from(*a) * f64::from(*b))
             .sum(),
+        other => componentwise(other, a, b),
+    }
+}
+
+fn componentwise(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let pairs = || a.iter().zip(b).map(|(x, y)| (f64::from(*x), f64::from(*y)));
+    let divided = |part: f64, whole: f64| if whole == 0.0 { 0.0 } else { part / whole };
+    let term = |x: f64, mean: f64| if x == 0.0 { 0.0 } else { x * (x / mean).ln() };
+    match metric {
+        Metric::L1 => pairs().map(|(x, y)| (x - y).abs()).sum(),
+        Metric::Linf => pairs().map(|(x, y)| (x - y).abs()).fold(0.0, f64::max),
+        Metric::Lp(p) => pairs()
+            .map(|(x, y)| (x - y).abs().powf(p.get().into()))
+            .sum(),
+        Metric::Canberra => pairs()
+            .map(|(x, y)| divided((x - y).abs(), x.abs() + y.abs()))
+            .sum(),
+        Metric::BrayCurtis => divided(
+            pairs().map(|(x, y)| (x - y).abs()).sum(),
+            pairs().map(|(x, y)| (x + y).abs()).sum(),
+        ),
+        Metric::JensenShannon => pairs()
+            .map(|(x, y)| 0.5 * (term(x, (x + y) / 2.0) + term(y, (x + y) / 2.0)))
+            .sum(),
+        Metric::L2 | Metric::Cosine | Metric::InnerProduct => {
+            unreachable!("told apart by the caller")
+        }
     }
 }
 
@@ -145,7 +172,7 @@ pub(crate) fn closest<'a>(
         .map(|vector| distance(metric, query, vector))
         .collect();
     distances.sort_by(f64::total_cmp);
-    if metric != Metric::L2 {
+    if metric.is_similarity() {
         distances.reverse();
     }
     distances.truncate(k);

@@ -12,7 +12,7 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use engine::{IdSet, Index, Kind};
+use engine::{Codes, IdSet, Index, Kind, Structure};
 use storage::Seal;
 
 use crate::{
@@ -266,9 +266,13 @@ fn build(core: &Core, start: &Start, effort: Effort) -> Result<Option<(Index, bo
 }
 
 fn build_with(core: &Core, start: &Start, effort: Effort) -> Result<Option<(Index, bool)>> {
-    let kind = core.locked.config.index.kind_for(start.rows);
+    let kind = core
+        .locked
+        .config
+        .index
+        .kind_for(start.rows, core.locked.dimension());
     let reusable = start.view.sealed.as_ref().filter(|sealed| {
-        sealed.index.kind() == kind && dead(&start.view) <= effort.tolerates(sealed.index.len())
+        *sealed.index.kind() == kind && dead(&start.view) <= effort.tolerates(sealed.index.len())
     });
     let (mut index, after) = match reusable {
         Some(sealed) => (sealed.index.try_clone()?, sealed.seal.last_id),
@@ -306,26 +310,36 @@ fn add_rows(
 
 /// A new index, ready to be added to: of another kind when deletions since the start left too few vectors to train on.
 fn trained(core: &Core, start: &Start, kind: Kind) -> Result<Index> {
-    let sample = training_sample(core, start, kind)?;
+    let sample = training_sample(core, start, &kind)?;
     let dimension = core.locked.dimension();
-    let kind = match kind.min_training_vectors() > sample.len() / dimension {
-        true => Kind::Flat,
+    let kind = match kind.trains() && kind.min_vectors(dimension) > sample.len() / dimension {
+        true => Kind::flat(),
         false => kind,
     };
-    let mut index = Index::new(dimension, core.locked.config.metric, kind)?;
+    let mut index = Index::new(dimension, core.locked.config.metric, &kind)?;
     index.train(&sample)?;
     Ok(index)
 }
 
+/// The most training vectors that are of use to the kind.
+fn training_vectors(kind: &Kind) -> usize {
+    let lists = match kind.structure {
+        Structure::Ivf { nlist, .. } => nlist.saturating_mul(TRAINING_PER_LIST),
+        _ => 0,
+    };
+    let codes = match kind.codes {
+        Codes::Pq { bits, .. } => TRAINING_PER_LIST << bits,
+        _ => 0,
+    };
+    lists.max(codes).max(TRAINING_FOR_RANGES)
+}
+
 /// Every n-th vector, so that the sample spreads over the whole collection and is the same each time.
-fn training_sample(core: &Core, start: &Start, kind: Kind) -> Result<Vec<f32>> {
-    if kind.min_training_vectors() == 0 {
+fn training_sample(core: &Core, start: &Start, kind: &Kind) -> Result<Vec<f32>> {
+    if !kind.trains() {
         return Ok(Vec::new());
     }
-    let wanted = match kind {
-        Kind::Ivf { nlist } => nlist.saturating_mul(TRAINING_PER_LIST),
-        Kind::Flat | Kind::Hnsw { .. } => TRAINING_FOR_RANGES,
-    };
+    let wanted = training_vectors(kind);
     let step = start.rows.div_ceil(wanted).max(1);
     let mut sample = Vec::new();
     let mut position = 0_usize;

@@ -3,7 +3,7 @@
 //! The configuration is stored with the collection and never changes silently; what rides on a query is in `query`.
 
 use embedder::Identity;
-use engine::{IndexSpec, Metric};
+use engine::{Device, IndexSpec, Metric};
 use serde::{Deserialize, Serialize};
 
 use crate::{Error, Result, template::Template};
@@ -28,8 +28,8 @@ pub enum Vectors {
     },
 }
 
-/// How a collection is made. In JSON: `{"model", "template", "metric", "index"}` or `{"dimension", "metric", "index"}`,
-/// each of them optional; `{}` embeds text with the default model.
+/// How a collection is made. In JSON: `{"model", "template", "metric", "index", "device"}` or `{"dimension", "metric",
+/// "index", "device"}`, each of them optional; `{}` embeds text with the default model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ConfigFields", into = "ConfigFields")]
 pub struct CollectionConfig {
@@ -39,6 +39,8 @@ pub struct CollectionConfig {
     pub metric: Metric,
     /// How they are indexed. Default: `auto`.
     pub index: IndexSpec,
+    /// Where they are searched. Default: `cpu`.
+    pub device: Device,
 }
 
 impl CollectionConfig {
@@ -52,6 +54,7 @@ impl CollectionConfig {
             },
             metric: Metric::Cosine,
             index: IndexSpec::Auto,
+            device: Device::Cpu,
         }
     }
 
@@ -97,8 +100,15 @@ impl CollectionConfig {
 
     /// Sets the index.
     #[must_use]
-    pub fn index(mut self, index: IndexSpec) -> Self {
-        self.index = index;
+    pub fn index(mut self, index: impl Into<IndexSpec>) -> Self {
+        self.index = index.into();
+        self
+    }
+
+    /// Sets the device.
+    #[must_use]
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = device;
         self
     }
 
@@ -148,6 +158,8 @@ struct ConfigFields {
     metric: Metric,
     #[serde(default = "auto")]
     index: IndexSpec,
+    #[serde(default)]
+    device: Device,
 }
 
 fn cosine() -> Metric {
@@ -183,6 +195,7 @@ impl TryFrom<ConfigFields> for CollectionConfig {
             vectors,
             metric: fields.metric,
             index: fields.index,
+            device: fields.device,
         })
     }
 }
@@ -199,6 +212,7 @@ impl From<CollectionConfig> for ConfigFields {
             dimension,
             metric: config.metric,
             index: config.index,
+            device: config.device,
         }
     }
 }
@@ -283,6 +297,8 @@ impl Locked {
 
 #[cfg(test)]
 mod tests {
+    use engine::Kind;
+
     use super::*;
 
     #[test]
@@ -295,12 +311,12 @@ mod tests {
             given,
             CollectionConfig::given(3)
                 .metric(Metric::L2)
-                .index(IndexSpec::flat())
+                .index(Kind::flat())
         );
         let back = serde_json::to_value(&given).unwrap();
         assert_eq!(
             back,
-            serde_json::json!({"dimension": 3, "metric": "l2", "index": "Flat"})
+            serde_json::json!({"dimension": 3, "metric": "l2", "index": "Flat", "device": "cpu"})
         );
     }
 

@@ -167,8 +167,10 @@ impl Database {
         self.check_writable("create a collection")?;
         check_name(name)?;
         config.validate()?;
-        config.index.check()?;
+        config.device.check()?;
         let locked = self.locked(config)?;
+        let dimension = locked.dimension();
+        locked.config.index.check(dimension, locked.config.metric)?;
         let mut open = self.opened();
         let folder = self.free_folder(name)?;
         let pending = self.pending(name)?;
@@ -179,7 +181,7 @@ impl Database {
         drop(Store::create(
             pending.path().join(DOCUMENTS),
             &json,
-            locked.dimension(),
+            dimension,
         )?);
         move_into_place(&pending.keep(), &folder)?;
         let collection = self.open_folder(name, folder)?;

@@ -215,7 +215,7 @@ impl Error {
             | Self::NotFinite { .. }
             | Self::DuplicateKey { .. }
             | Self::Template { .. }
-            | Self::Engine(engine::Error::NormTooLarge { .. })
+            | Self::Engine(engine::Error::NormTooLarge { .. } | engine::Error::Negative { .. })
             | Self::Embedder(embedder::Error::Text { .. }) => true,
             Self::Storage(error) => matches!(
                 error,

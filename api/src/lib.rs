@@ -54,7 +54,9 @@ pub use document::{Document, MAX_TEXT_BYTES};
 pub use embedder::{
     Embed, Embeddings, HashEmbedder, Identity, Options as EmbeddingOptions, Purpose,
 };
-pub use engine::{IndexSpec, Metric, SearchParams};
+pub use engine::{
+    Codes, Device, IndexSpec, Kind, Metric, Refine, Scalar, SearchParams, Structure, Transform,
+};
 pub use error::{Error, Result};
 pub use home::default_home;
 pub use models::{DEFAULT_MODEL, ModelInfo, list_models, open_model};

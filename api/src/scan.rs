@@ -84,7 +84,7 @@ impl<'a> Block<'a> {
     }
 
     fn flush(&mut self) -> Result<()> {
-        let mut index = Index::new(self.view.dimension, self.view.metric, Kind::Flat)?;
+        let mut index = Index::new(self.view.dimension, self.view.metric, &Kind::flat())?;
         index.add(&self.ids, &self.vectors)?;
         let found = index
             .scan(self.query, self.k, &self.ids)?

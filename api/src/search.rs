@@ -260,7 +260,8 @@ impl Core {
 
     /// The query's parameters, refused when they do not fit the kind of index that the collection grows into.
     fn params(&self, params: &SearchParams) -> Result<SearchParams> {
-        params.check(self.locked.config.index.kind_for(usize::MAX))?;
+        let config = &self.locked.config;
+        params.check(&config.index.kind_for(usize::MAX, self.locked.dimension()))?;
         Ok(*params)
     }
 }
@@ -288,11 +289,10 @@ fn everything(view: &View, reader: &Reader<'_>, query: &[f32], k: usize) -> Resu
     if view.kind().is_some_and(|kind| !kind.is_lossless()) {
         return scan_rows(view, reader, query, k);
     }
-    let exact = SearchParams {
-        exact: true,
-        ..SearchParams::default()
-    };
-    Ok(view.nearest(query, k, &exact)?.pop().unwrap_or_default())
+    Ok(view
+        .nearest(query, k, &SearchParams::EXACT)?
+        .pop()
+        .unwrap_or_default())
 }
 
 /// The nearest among `ids`, which pass the filter, and how they were found.
@@ -339,6 +339,6 @@ fn widened(params: &SearchParams, matching: usize, total: usize) -> SearchParams
                 .unwrap_or(engine::DEFAULT_NPROBE)
                 .saturating_mul(factor),
         ),
-        exact: false,
+        ..*params
     }
 }

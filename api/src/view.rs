@@ -29,7 +29,7 @@ pub(crate) struct Segment {
 impl Segment {
     fn new(dimension: usize, metric: Metric) -> Result<Self> {
         Ok(Self {
-            index: RwLock::new(Index::new(dimension, metric, Kind::Flat)?),
+            index: RwLock::new(Index::new(dimension, metric, &Kind::flat())?),
         })
     }
 
@@ -79,7 +79,7 @@ impl View {
         }
     }
 
-    pub(crate) fn kind(&self) -> Option<Kind> {
+    pub(crate) fn kind(&self) -> Option<&Kind> {
         self.sealed.as_ref().map(|sealed| sealed.index.kind())
     }
 
@@ -106,7 +106,7 @@ impl View {
 
     /// Whether an index that compares every vector is all there is.
     pub(crate) fn is_flat(&self) -> bool {
-        self.kind().is_none_or(|kind| kind == Kind::Flat)
+        self.kind().is_none_or(Kind::is_exact)
     }
 
     /// Whether an unfiltered search compares every vector, as also a graph does where walking it would take longer.
@@ -312,7 +312,7 @@ mod tests {
             .unwrap();
         let view = view.after_write(&[3], &[3.0], &[], 2, 2).unwrap();
         assert_eq!(view.fresh.len(), 2);
-        let mut index = Index::new(1, Metric::L2, Kind::Flat).unwrap();
+        let mut index = Index::new(1, Metric::L2, &Kind::flat()).unwrap();
         index.add(&[1, 2], &[1.0, 2.0]).unwrap();
         let seal = Seal {
             generation: 1,

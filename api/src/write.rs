@@ -291,7 +291,7 @@ struct Gauge(Index);
 impl Gauge {
     fn new(core: &Core) -> Result<Self> {
         let (dimension, metric) = (core.locked.dimension(), core.locked.config.metric);
-        Ok(Self(Index::new(dimension, metric, Kind::Flat)?))
+        Ok(Self(Index::new(dimension, metric, &Kind::flat())?))
     }
 
     fn check(&self, document: &Document, vector: &[f32]) -> Result<()> {
@@ -300,6 +300,14 @@ impl Gauge {
             Err(engine::Error::NormTooLarge { maximum, .. }) => {
                 let reason = format!(
                     "its vector is longer than {maximum:e}, so that its distances overflow; scale the vectors down, or use the metric cosine"
+                );
+                Err(unusable(document, reason))
+            }
+            Err(engine::Error::Negative {
+                component, metric, ..
+            }) => {
+                let reason = format!(
+                    "its vector has a component below 0 ({component}), which the metric {metric} has no meaning for"
                 );
                 Err(unusable(document, reason))
             }

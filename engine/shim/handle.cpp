@@ -54,6 +54,20 @@ std::pair<const uint8_t*, size_t> vector_block(const Index& index) {
     return {nullptr, 0};
 }
 
+/// Metrics beyond L2 and inner product, which the factory was not asked for.
+void set_metric(Index& index, faiss::MetricType metric, float exponent) {
+    index.metric_type = metric;
+    index.metric_arg = exponent;
+    if (auto map = dynamic_cast<IndexIDMap*>(&index)) {
+        set_metric(*map->index, metric, exponent);
+    } else if (auto hnsw = dynamic_cast<IndexHNSW*>(&index)) {
+        set_metric(*hnsw->storage, metric, exponent);
+    } else if (auto ivf = dynamic_cast<faiss::IndexIVF*>(&index)) {
+        ivf->cp.spherical = false;
+        set_metric(*ivf->quantizer, metric, exponent);
+    }
+}
+
 struct Writer final : faiss::IOWriter {
     bool (*write)(void*, const uint8_t*, size_t);
     void* context;
@@ -110,9 +124,12 @@ void vinedb_faiss_free(IndexIDMap* map) {
     delete map;
 }
 
-/// Rows of IVF lists are found through a direct map, which FAISS then keeps up to date.
-int vinedb_faiss_prepare(IndexIDMap* map) {
+/// Sets the metric at every level, and has rows of IVF lists be found through a direct map, which FAISS then keeps up to date.
+int vinedb_faiss_prepare(IndexIDMap* map, int32_t metric, float exponent) {
     return guarded([&] {
+        if (metric > 1) {
+            set_metric(*map, faiss::MetricType(metric), exponent);
+        }
         if (auto ivf = dynamic_cast<IndexIVFFlat*>(map->index)) {
             ivf->make_direct_map(true);
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Kind, Stamp};
+use crate::{Device, Kind, Metric, Stamp};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -73,10 +73,38 @@ pub enum Error {
         reason: String,
     },
     /// A metric that does not exist.
-    #[error("metric \"{given}\" does not exist: give l2, cosine or inner_product")]
+    #[error(
+        "metric \"{given}\" does not exist: give l2, cosine, inner_product, l1, linf, lp(p) with p from 0.1 to 64, canberra, braycurtis or jensenshannon"
+    )]
     BadMetric {
         /// The name given.
         given: String,
+    },
+    /// A component below 0 under a metric that has no meaning there.
+    #[error(
+        "vector {row} has a component below 0 ({component}), which the metric {metric} has no meaning for: give numbers of 0 or more, or use another metric"
+    )]
+    Negative {
+        /// The vector's place among those given, from 0.
+        row: usize,
+        /// The component's place in the vector, from 0.
+        component: usize,
+        /// The metric.
+        metric: Metric,
+    },
+    /// A device that does not exist.
+    #[error("device \"{given}\" does not exist: give cpu, cuda or cuda:N")]
+    BadDevice {
+        /// The name given.
+        given: String,
+    },
+    /// A GPU, for a build that has no GPU support.
+    #[error(
+        "this build has no GPU support, so device {device} cannot be used: use cpu, or build with the cargo feature gpu where it is offered"
+    )]
+    NoGpu {
+        /// The device asked for.
+        device: Device,
     },
     /// Vectors added to an index that must be trained first.
     #[error("an index {kind} needs training before vectors are added: train it first")]
@@ -126,15 +154,37 @@ pub enum Error {
     },
     /// A search parameter of another kind of index.
     #[error(
-        "the parameter {parameter} does not fit an index {kind}, which takes {fits}: leave it out"
+        "the parameter {parameter} does not fit an index {kind}; the kinds that take it are {kinds}: leave it out"
     )]
     ParameterMismatch {
         /// The parameter's name.
         parameter: &'static str,
         /// What the index is.
         kind: Kind,
-        /// The parameters that the kind takes.
-        fits: &'static str,
+        /// The kinds that take it.
+        kinds: &'static str,
+    },
+    /// `recall` beside a parameter that it chooses.
+    #[error("recall chooses {parameter} itself: give one of the two")]
+    ParameterConflict {
+        /// The parameter given beside `recall`.
+        parameter: &'static str,
+    },
+    /// A change to an index that is mapped from its file.
+    #[error("the index is mapped from its file for reading only: load it to change it")]
+    ReadOnly,
+    /// The caller wanted no more.
+    #[error("it was cancelled; nothing was changed")]
+    Cancelled,
+    /// Something that this kind of index cannot do.
+    #[error("an index {kind} cannot {operation}: {instead}")]
+    Unsupported {
+        /// What the index is.
+        kind: Kind,
+        /// What was to be done.
+        operation: &'static str,
+        /// What to do instead.
+        instead: &'static str,
     },
     /// A number out of its range.
     #[error("{parameter} is {given}: give {expected}")]
@@ -142,7 +192,7 @@ pub enum Error {
         /// The parameter's name.
         parameter: &'static str,
         /// The number given.
-        given: usize,
+        given: String,
         /// The range it must be in.
         expected: String,
     },

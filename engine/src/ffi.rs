@@ -24,7 +24,7 @@ use native::{
 };
 use stream::{Stream, read_some, write_some};
 
-use crate::{Error, Metric, Result, Select};
+use crate::{Error, Kind, Metric, Result, Select};
 
 /// How far a search looks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,17 +56,20 @@ impl Drop for RawIndex {
 
 impl RawIndex {
     /// Builds the index of a factory string, with an id map around it.
-    pub(crate) fn create(dimension: usize, factory: &str, metric: Metric) -> Result<Self> {
+    /// FAISS's crate knows two metrics; the others are set afterwards, on an index made for the inner product, whose flat
+    /// parts are of the general class.
+    pub(crate) fn create(dimension: usize, kind: &Kind, metric: Metric) -> Result<Self> {
         const OPERATION: &str = "create an index";
         initialize()?;
         let native_dimension = u32::try_from(dimension)
             .map_err(|_| failure(OPERATION, "the dimension is too large"))?;
-        let index = faiss::index_factory(
-            native_dimension,
-            format!("IDMap,{factory}"),
-            metric.native(),
-        )
-        .map_err(|error| failure(OPERATION, &error.to_string()))?;
+        let metric = kind.native_metric(metric);
+        let made_for = match metric {
+            Metric::L2 => faiss::MetricType::L2,
+            _ => faiss::MetricType::InnerProduct,
+        };
+        let index = faiss::index_factory(native_dimension, format!("IDMap,{kind}"), made_for)
+            .map_err(|error| failure(OPERATION, &error.to_string()))?;
         // Only the pointer is taken over; the wrapper must not free it.
         let index = ManuallyDrop::new(index);
         let map = NonNull::new(index.inner_ptr())
@@ -77,7 +80,7 @@ impl RawIndex {
         };
         // SAFETY: the factory makes an IndexIDMap of "IDMap,…", and the handle is owned by `index` alone.
         status(OPERATION, unsafe {
-            vinedb_faiss_prepare(index.map.as_ptr())
+            vinedb_faiss_prepare(index.map.as_ptr(), metric_code(metric), exponent(metric))
         })?;
         Ok(index)
     }
@@ -253,6 +256,28 @@ impl RawIndex {
     /// How many vectors a slice has.
     fn rows_in(&self, vectors: &[f32]) -> Result<i64> {
         crate::vectors::count(vectors, self.dimension).map(native)
+    }
+}
+
+/// FAISS's number of a metric (`MetricType.h`).
+pub(crate) fn metric_code(metric: Metric) -> i32 {
+    match metric {
+        Metric::InnerProduct | Metric::Cosine => 0,
+        Metric::L2 => 1,
+        Metric::L1 => 2,
+        Metric::Linf => 3,
+        Metric::Lp(_) => 4,
+        Metric::Canberra => 20,
+        Metric::BrayCurtis => 21,
+        Metric::JensenShannon => 22,
+    }
+}
+
+/// FAISS's `metric_arg`.
+fn exponent(metric: Metric) -> f32 {
+    match metric {
+        Metric::Lp(p) => p.get(),
+        _ => 0.0,
     }
 }
 

@@ -22,15 +22,15 @@ impl Index {
     ///
     /// # Errors
     /// [`Error::DimensionRange`], [`Error::BadSpec`] for parameters out of range, [`Error::UnsupportedCpu`].
-    pub fn new(dimension: usize, metric: Metric, kind: Kind) -> Result<Self> {
+    pub fn new(dimension: usize, metric: Metric, kind: &Kind) -> Result<Self> {
         vectors::check_dimension(dimension)?;
-        kind.check()?;
-        let raw = RawIndex::create(dimension, &kind.to_string(), metric)?;
+        kind.check(dimension, metric)?;
+        let raw = RawIndex::create(dimension, kind, metric)?;
         Ok(Self {
             raw,
             dimension,
             metric,
-            kind,
+            kind: kind.clone(),
         })
     }
 
@@ -61,8 +61,8 @@ impl Index {
 
     /// What the index is.
     #[must_use]
-    pub fn kind(&self) -> Kind {
-        self.kind
+    pub fn kind(&self) -> &Kind {
+        &self.kind
     }
 
     /// How many vectors it holds.
@@ -115,11 +115,11 @@ impl Index {
         }
         let (given, minimum) = (
             sample.len() / self.dimension,
-            self.kind.min_training_vectors(),
+            self.kind.min_vectors(self.dimension),
         );
         if given < minimum {
             return Err(Error::TooFewTrainingVectors {
-                kind: self.kind,
+                kind: self.kind.clone(),
                 given,
                 minimum,
             });
@@ -142,7 +142,9 @@ impl Index {
             return Ok(());
         }
         if !self.is_trained() {
-            return Err(Error::NotTrained { kind: self.kind });
+            return Err(Error::NotTrained {
+                kind: self.kind.clone(),
+            });
         }
         self.raw.add(ids, &new)
     }
@@ -190,6 +192,7 @@ impl Index {
     pub fn try_clone(&self) -> Result<Self> {
         Ok(Self {
             raw: self.raw.try_clone()?,
+            kind: self.kind.clone(),
             ..*self
         })
     }

@@ -137,7 +137,7 @@ fn fold(seed: u64) -> i32 {
 fn in_range(parameter: &'static str, given: usize, low: usize, high: usize) -> Result<i32> {
     let refused = || Error::ParameterRange {
         parameter,
-        given,
+        given: given.to_string(),
         expected: format!("a number from {low} to {high}"),
     };
     if !(low..=high).contains(&given) {

@@ -8,8 +8,8 @@
 //! use vinedb_engine::{IdSet, Index, IndexSpec, Metric, SearchParams, Select};
 //!
 //! // Three vectors of dimension 2, row after row, under the ids 1, 2 and 5.
-//! let kind = IndexSpec::parse("auto")?.kind_for(3);
-//! let mut index = Index::new(2, Metric::L2, kind)?;
+//! let kind = IndexSpec::parse("auto")?.kind_for(3, 2);
+//! let mut index = Index::new(2, Metric::L2, &kind)?;
 //! index.add(&[1, 2, 5], &[0.0, 0.0, 3.0, 4.0, 6.0, 8.0])?;
 //!
 //! let hits = index.search(&[3.0, 4.0], 2, &SearchParams::default(), Select::All)?;
@@ -27,6 +27,7 @@
 
 mod batch;
 mod cpu;
+mod device;
 mod error;
 #[expect(
     unsafe_code,
@@ -47,13 +48,19 @@ mod vectors;
 #[cfg(test)]
 mod tests;
 
+pub use device::Device;
 pub use error::{Error, Result};
 pub use ids::{Hit, IdSet, MAX_ID, Select};
 pub use index::Index;
 pub use kmeans::{Clustering, KmeansOptions, kmeans};
-pub use metric::Metric;
-pub use params::{DEFAULT_EF_SEARCH, DEFAULT_NPROBE, SearchParams};
+pub use metric::{Exponent, Metric};
+pub use params::{
+    DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, SearchParams,
+};
 pub use persist::Stamp;
-pub use spec::{AUTO_EXACT_LIMIT, IndexSpec, Kind, MIN_POINTS_PER_LIST};
+pub use spec::{
+    AUTO_EXACT_COMPONENTS, AUTO_WHOLE_COMPONENTS, Codes, IndexSpec, Kind, Refine, Scalar,
+    Structure, Transform,
+};
 pub use threads::with_threads;
 pub use vectors::{MAX_DIMENSION, MAX_NORM};

@@ -23,7 +23,7 @@ use crate::ffi::RawIndex;
 use crate::{Error, Index, Kind, Metric, Result};
 
 const MAGIC: &[u8; 8] = b"VINEDBIX";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Magic, version, length of the header.
 const PREFIX: usize = 16;
 const CHECKSUM: usize = 8;
@@ -108,7 +108,7 @@ impl Index {
             dimension: self.dimension() as u64,
             rows: self.len() as u64,
             metric: self.metric(),
-            kind: self.kind(),
+            kind: self.kind().clone(),
             stamp: *stamp,
             payload_bytes: 0,
             payload_checksum: 0,
@@ -239,18 +239,16 @@ fn adopt(raw: RawIndex, path: &Path, header: &Header) -> Result<Index> {
     let facts = raw.facts()?;
     let parameter = usize::try_from(facts.parameter).unwrap_or(0);
     let kind = match facts.kind {
-        0 => Some(Kind::Flat),
-        1 | 2 => Some(Kind::Hnsw {
-            m: parameter,
-            sq8: facts.kind == 2,
-        }),
-        3 => Some(Kind::Ivf { nlist: parameter }),
+        0 => Some(Kind::flat()),
+        1 => Some(Kind::hnsw(parameter)),
+        2 => Some(Kind::hnsw(parameter).sq8()),
+        3 => Some(Kind::ivf(parameter)),
         _ => None,
     };
     let same = u64::try_from(facts.dimension) == Ok(header.dimension)
         && u64::try_from(facts.rows) == Ok(header.rows)
-        && u32::try_from(facts.metric) == Ok(header.metric.native().code())
-        && kind == Some(header.kind);
+        && facts.metric == crate::ffi::metric_code(header.kind.native_metric(header.metric))
+        && kind.as_ref() == Some(&header.kind);
     let ids_ascend = raw.ids().is_sorted_by(|one, two| one < two);
     let dimension = usize::try_from(header.dimension)
         .ok()
@@ -261,7 +259,7 @@ fn adopt(raw: RawIndex, path: &Path, header: &Header) -> Result<Index> {
             "the index is not what its header says",
         ));
     };
-    let index = Index::from_raw(raw, dimension, header.metric, header.kind);
+    let index = Index::from_raw(raw, dimension, header.metric, header.kind.clone());
     index.use_huge_pages();
     Ok(index)
 }

@@ -4,7 +4,8 @@
 use crate::batch;
 use crate::ffi::Breadth;
 use crate::params::{DEFAULT_EF_SEARCH, DEFAULT_NPROBE};
-use crate::{Error, Hit, Index, Kind, Result, SearchParams, Select, vectors};
+use crate::spec::Structure;
+use crate::{Error, Hit, Index, Result, SearchParams, Select, vectors};
 
 impl Index {
     /// The k vectors nearest to each query (row-major), closest first, then by id; fewer only where fewer are allowed.
@@ -88,9 +89,9 @@ impl Index {
         if params.exact {
             return Breadth::Exact;
         }
-        match self.kind() {
-            Kind::Flat => Breadth::Exact,
-            Kind::Hnsw { m, .. } => {
+        match self.kind().structure {
+            Structure::Scan => Breadth::Exact,
+            Structure::Hnsw { m } | Structure::Nsg { r: m } | Structure::HnswRs { m, .. } => {
                 let ef = params.ef_search.unwrap_or(DEFAULT_EF_SEARCH).max(k);
                 let graph = ef.saturating_mul(ef.saturating_add(m * self.dimension()));
                 if graph >= candidates.saturating_mul(self.dimension()) {
@@ -99,7 +100,7 @@ impl Index {
                     Breadth::Wide(ef)
                 }
             }
-            Kind::Ivf { nlist } => {
+            Structure::Ivf { nlist, .. } => {
                 Breadth::Wide(params.nprobe.unwrap_or(DEFAULT_NPROBE).min(nlist))
             }
         }
@@ -108,10 +109,10 @@ impl Index {
     /// What FAISS allocates for a query: results, and for IVF the lists to read.
     fn bytes_per_query(&self, k: usize, breadth: Breadth) -> usize {
         const PAIR: usize = size_of::<f32>() + size_of::<i64>();
-        let lists = match (self.kind(), breadth) {
-            (Kind::Ivf { nlist }, Breadth::Exact) => nlist,
-            (Kind::Ivf { .. }, Breadth::Wide(nprobe)) => nprobe,
-            (Kind::Flat | Kind::Hnsw { .. }, _) => 0,
+        let lists = match (self.kind().structure, breadth) {
+            (Structure::Ivf { nlist, .. }, Breadth::Exact) => nlist,
+            (Structure::Ivf { .. }, Breadth::Wide(nprobe)) => nprobe,
+            _ => 0,
         };
         k.saturating_mul(2)
             .saturating_add(lists)

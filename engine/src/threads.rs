@@ -10,7 +10,7 @@ use crate::ffi;
 /// ```
 /// use vinedb_engine::{Index, Kind, Metric, with_threads};
 ///
-/// let mut index = Index::new(2, Metric::L2, Kind::Hnsw { m: 32, sq8: false })?;
+/// let mut index = Index::new(2, Metric::L2, &Kind::hnsw(32))?;
 /// with_threads(1, || index.add(&[1, 2], &[0.0, 1.0, 1.0, 0.0]))?;
 /// assert_eq!(index.len(), 2);
 /// # Ok::<(), vinedb_engine::Error>(())

@@ -8,7 +8,8 @@ use crate::{Error, Metric, Result};
 /// The largest dimension of an index.
 pub const MAX_DIMENSION: usize = 65_536;
 
-/// The largest length of a vector under L2 and inner product: four times its square is still a number.
+/// The largest length of a vector (but for cosine, which has none): four times its square is still a number. Less for
+/// `lp` with a large p, and for `jensenshannon`.
 pub const MAX_NORM: f32 = 1e18;
 
 pub(crate) fn check_dimension(dimension: usize) -> Result<()> {
@@ -44,8 +45,52 @@ pub(crate) fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Resu
     if metric == Metric::Cosine {
         return normalized(vectors, dimension).map(Cow::Owned);
     }
-    check_norms(vectors, dimension, MAX_NORM)?;
-    Ok(Cow::Borrowed(vectors))
+    check_norms(vectors, dimension, longest(metric, dimension))?;
+    if metric.is_for_nonnegative() {
+        check_nonnegative(vectors, dimension, metric)?;
+    }
+    match metric {
+        Metric::Canberra | Metric::BrayCurtis | Metric::JensenShannon => Ok(Cow::Owned(
+            vectors.iter().map(|&x| without_zero(x)).collect(),
+        )),
+        _ => Ok(Cow::Borrowed(vectors)),
+    }
+}
+
+/// These metrics divide by components, and FAISS has 0/0 be NaN there, where it should count as 0. So zeros become numbers
+/// too small to matter (`extra_distances-inl.h`).
+fn without_zero(x: f32) -> f32 {
+    const TINY: f32 = 1e-30;
+    if x == 0.0 { TINY } else { x }
+}
+
+/// How long a vector may be for every distance to be a number. A component is no longer than its vector, and a difference
+/// of two of them no longer than both.
+fn longest(metric: Metric, dimension: usize) -> f32 {
+    match metric {
+        Metric::Lp(p) => {
+            #[expect(
+                clippy::cast_precision_loss,
+                reason = "a bound, with a factor to spare"
+            )]
+            let sum = f32::MAX / 4.0 / dimension as f32;
+            (sum.powf(p.get().recip()) / 2.0).min(MAX_NORM)
+        }
+        // Numbers are divided by others as small as 1e-30.
+        Metric::JensenShannon => 1e6,
+        _ => MAX_NORM,
+    }
+}
+
+fn check_nonnegative(vectors: &[f32], dimension: usize, metric: Metric) -> Result<()> {
+    match vectors.iter().position(|&x| x < 0.0) {
+        Some(place) => Err(Error::Negative {
+            row: place / dimension,
+            component: place % dimension,
+            metric,
+        }),
+        None => Ok(()),
+    }
 }
 
 /// Refuses vectors that are not finite or longer than `maximum`.

@@ -129,17 +129,22 @@ fn of_engine(error: &engine::Error) -> (StatusCode, &'static str) {
         | E::IdCount { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "dimension_mismatch"),
         E::NotFinite { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_finite"),
         E::NormTooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "vector_too_large"),
+        E::Negative { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "negative_component"),
         E::BadSpec { .. } => (StatusCode::BAD_REQUEST, "bad_index"),
         E::BadMetric { .. } => (StatusCode::BAD_REQUEST, "bad_metric"),
-        E::ParameterMismatch { .. } | E::ParameterRange { .. } => {
+        E::BadDevice { .. } | E::NoGpu { .. } => (StatusCode::BAD_REQUEST, "bad_device"),
+        E::ParameterMismatch { .. } | E::ParameterRange { .. } | E::ParameterConflict { .. } => {
             (StatusCode::BAD_REQUEST, "bad_parameter")
         }
+        E::Unsupported { .. } => (StatusCode::BAD_REQUEST, "unsupported"),
+        E::Cancelled => (StatusCode::SERVICE_UNAVAILABLE, "cancelled"),
         E::NotTrained { .. } | E::TooFewTrainingVectors { .. } => {
             (StatusCode::CONFLICT, "untrained")
         }
         E::IndexFull { .. } => (StatusCode::CONFLICT, "index_full"),
         E::IdOrder { .. }
         | E::IdRange { .. }
+        | E::ReadOnly
         | E::UnsupportedCpu { .. }
         | E::CorruptIndex { .. }
         | E::StaleIndex { .. }

@@ -45,7 +45,7 @@ unsafe extern "C" {
     pub(super) fn vinedb_faiss_set_threads(threads: i32);
     pub(super) fn vinedb_faiss_single_threaded_blas();
     pub(super) fn vinedb_faiss_free(map: *mut IdMap);
-    pub(super) fn vinedb_faiss_prepare(map: *mut IdMap) -> i32;
+    pub(super) fn vinedb_faiss_prepare(map: *mut IdMap, metric: i32, exponent: f32) -> i32;
     pub(super) fn vinedb_faiss_facts(map: *const IdMap, facts: *mut Facts) -> i32;
     pub(super) fn vinedb_faiss_use_huge_pages(map: *const IdMap);
     pub(super) fn vinedb_faiss_ids(map: *const IdMap, count: *mut usize) -> *const i64;

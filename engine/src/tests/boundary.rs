@@ -7,39 +7,29 @@ use crate::{
     Error, IdSet, Index, Kind, MAX_DIMENSION, MAX_ID, MAX_NORM, Metric, SearchParams, Select,
 };
 
-const DEFAULT: SearchParams = SearchParams {
-    ef_search: None,
-    nprobe: None,
-    exact: false,
-};
+const DEFAULT: SearchParams = SearchParams::DEFAULT;
 
 #[test]
 fn indexes_that_cannot_be_are_refused() {
     for dimension in [0, MAX_DIMENSION + 1, 70_000, usize::MAX] {
-        for kind in KINDS {
+        for kind in kinds() {
             assert!(matches!(
-                Index::new(dimension, Metric::L2, kind),
+                Index::new(dimension, Metric::L2, &kind),
                 Err(Error::DimensionRange { .. })
             ));
         }
     }
     for kind in [
-        Kind::Hnsw { m: 0, sq8: false },
-        Kind::Hnsw { m: 1, sq8: true },
-        Kind::Hnsw {
-            m: 5000,
-            sq8: false,
-        },
-        Kind::Hnsw {
-            m: usize::MAX,
-            sq8: false,
-        },
-        Kind::Ivf { nlist: 0 },
-        Kind::Ivf { nlist: 1 << 32 },
-        Kind::Ivf { nlist: usize::MAX },
+        Kind::hnsw(0),
+        Kind::hnsw(1).sq8(),
+        Kind::hnsw(5000),
+        Kind::hnsw(usize::MAX),
+        Kind::ivf(0),
+        Kind::ivf(1 << 32),
+        Kind::ivf(usize::MAX),
     ] {
         assert!(
-            matches!(Index::new(8, Metric::L2, kind), Err(Error::BadSpec { .. })),
+            matches!(Index::new(8, Metric::L2, &kind), Err(Error::BadSpec { .. })),
             "{kind}"
         );
     }
@@ -49,13 +39,13 @@ fn indexes_that_cannot_be_are_refused() {
 fn the_smallest_and_largest_indexes_work() {
     for dimension in [1, 7, MAX_DIMENSION] {
         for kind in [
-            Kind::Flat,
-            Kind::Hnsw { m: 2, sq8: false },
-            Kind::Hnsw { m: 512, sq8: true },
-            Kind::Ivf { nlist: 1 },
+            Kind::flat(),
+            Kind::hnsw(2),
+            Kind::hnsw(512).sq8(),
+            Kind::ivf(1),
         ] {
             let points = clustered(51, 40, dimension, 2);
-            let index = build(Metric::L2, kind, dimension, &points);
+            let index = build(Metric::L2, &kind, dimension, &points);
             let hits = index
                 .search(&points[..dimension], 1, &DEFAULT, Select::All)
                 .unwrap();
@@ -63,15 +53,15 @@ fn the_smallest_and_largest_indexes_work() {
             assert!(index.memory_bytes() >= 40 * dimension);
         }
     }
-    Index::new(2, Metric::L2, Kind::Ivf { nlist: 262_144 }).unwrap();
+    Index::new(2, Metric::L2, &Kind::ivf(262_144)).unwrap();
 }
 
 #[test]
 fn an_empty_index_finds_nothing() {
     let set = IdSet::from_sorted(&[1, 2]);
     for metric in METRICS {
-        for kind in KINDS {
-            let index = Index::new(4, metric, kind).unwrap();
+        for kind in kinds() {
+            let index = Index::new(4, metric, &kind).unwrap();
             assert!(index.is_empty() && index.last_id().is_none() && index.ids().is_empty());
             for select in [Select::All, Select::Only(&set), Select::Except(&set)] {
                 for k in [0, 1, usize::MAX] {
@@ -96,14 +86,16 @@ fn any_effort_and_any_k_is_bounded() {
         ef_search: Some(usize::MAX),
         nprobe: Some(usize::MAX),
         exact: false,
+        ..SearchParams::DEFAULT
     };
     let nothing = SearchParams {
         ef_search: Some(0),
         nprobe: Some(0),
         exact: false,
+        ..SearchParams::DEFAULT
     };
-    for kind in KINDS {
-        let index = build(Metric::InnerProduct, kind, 8, &points);
+    for kind in kinds() {
+        let index = build(Metric::InnerProduct, &kind, 8, &points);
         for params in [everything, nothing] {
             for (k, expected) in [
                 (0, 0),
@@ -127,8 +119,8 @@ fn any_effort_and_any_k_is_bounded() {
 #[test]
 fn training_needs_enough_and_comes_before_adding() {
     let points = clustered(53, 8 * 39, 4, 5);
-    let ivf = Kind::Ivf { nlist: 8 };
-    let mut index = Index::new(4, Metric::L2, ivf).unwrap();
+    let ivf = Kind::ivf(8);
+    let mut index = Index::new(4, Metric::L2, &ivf).unwrap();
     assert!(!index.is_trained());
     assert!(matches!(index.add(&[1], &[0.0; 4]), Err(Error::NotTrained { kind }) if kind == ivf));
     let outcome = index.train(&points[4..]);
@@ -164,7 +156,7 @@ fn training_needs_enough_and_comes_before_adding() {
         0.0
     );
 
-    let mut bytes = Index::new(4, Metric::L2, Kind::Hnsw { m: 8, sq8: true }).unwrap();
+    let mut bytes = Index::new(4, Metric::L2, &Kind::hnsw(8).sq8()).unwrap();
     assert!(matches!(
         bytes.add(&[1], &[0.0; 4]),
         Err(Error::NotTrained { .. })
@@ -181,8 +173,8 @@ fn training_needs_enough_and_comes_before_adding() {
         bytes.search(&[0.5; 4], 5, &DEFAULT, Select::All).unwrap()[0].len(),
         2
     );
-    for kind in [Kind::Flat, Kind::Hnsw { m: 8, sq8: false }] {
-        let mut untrained = Index::new(4, Metric::L2, kind).unwrap();
+    for kind in [Kind::flat(), Kind::hnsw(8)] {
+        let mut untrained = Index::new(4, Metric::L2, &kind).unwrap();
         assert!(untrained.is_trained());
         untrained.train(&[]).unwrap();
     }
@@ -191,9 +183,9 @@ fn training_needs_enough_and_comes_before_adding() {
 #[test]
 fn what_is_wrong_with_vectors_is_said_and_changes_nothing() {
     for metric in METRICS {
-        for kind in KINDS {
+        for kind in kinds() {
             let points = clustered(55, 320, 4, 5);
-            let mut index = build(metric, kind, 4, &points);
+            let mut index = build(metric, &kind, 4, &points);
             for bad in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
                 let two = [0.0, 0.0, 0.0, 0.0, 0.0, 0.0, bad, 0.0];
                 for outcome in [
@@ -286,12 +278,12 @@ fn what_is_wrong_with_vectors_is_said_and_changes_nothing() {
 #[test]
 fn vectors_as_long_as_allowed_have_distances_and_longer_ones_are_refused() {
     for metric in [Metric::L2, Metric::InnerProduct] {
-        for kind in KINDS {
+        for kind in kinds() {
             let sign = |row: usize| if row.is_multiple_of(2) { 1.0 } else { -1.0 };
             let points: Vec<f32> = (0..400)
                 .flat_map(|row| [sign(row) * MAX_NORM * 0.999, row as f32])
                 .collect();
-            let mut index = build(metric, kind, 2, &points);
+            let mut index = build(metric, &kind, 2, &points);
             for queries in [&points[..2], &points[..100]] {
                 for hits in index.search(queries, 400, &DEFAULT, Select::All).unwrap() {
                     assert_eq!(hits.len(), 400, "{metric} {kind}");
@@ -316,9 +308,13 @@ fn vectors_as_long_as_allowed_have_distances_and_longer_ones_are_refused() {
 
 fn any_kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
-        Just(Kind::Flat),
-        (2_usize..20, any::<bool>()).prop_map(|(m, sq8)| Kind::Hnsw { m, sq8 }),
-        (1_usize..4).prop_map(|nlist| Kind::Ivf { nlist }),
+        Just(Kind::flat()),
+        (2_usize..20, any::<bool>()).prop_map(|(m, sq8)| if sq8 {
+            Kind::hnsw(m).sq8()
+        } else {
+            Kind::hnsw(m)
+        }),
+        (1_usize..4).prop_map(Kind::ivf),
     ]
 }
 
@@ -344,7 +340,7 @@ proptest! {
         chosen in proptest::collection::btree_set(0_i64..600, 0..80),
         selection in 0..3,
     ) {
-        let mut index = Index::new(dimension, metric, kind).unwrap();
+        let mut index = Index::new(dimension, metric, &kind).unwrap();
         let points = clustered(seed, rows.max(200), dimension, 4);
         index.train(&points).unwrap();
         let points = &points[..rows * dimension];
@@ -352,7 +348,7 @@ proptest! {
         let queries = clustered(!seed, asked, dimension, 4);
         let set: IdSet = chosen.into_iter().collect();
         let select = [Select::All, Select::Only(&set), Select::Except(&set)][usize::try_from(selection).unwrap()];
-        let params = SearchParams { ef_search, nprobe, exact };
+        let params = SearchParams { ef_search, nprobe, exact, ..SearchParams::DEFAULT };
         let found = index.search(&queries, k, &params, select).unwrap();
         prop_assert_eq!(found.len(), asked);
         for (query, hits) in queries.chunks(dimension).zip(&found) {
@@ -369,8 +365,9 @@ proptest! {
     /// No string makes the parser or FAISS's factory stumble.
     #[test]
     fn any_specification_is_an_index_or_an_error(given in "(HNSW|IVF|Flat|SQ8|PQ|auto|,|[0-9]{1,20}|.){0,5}") {
-        if let Ok(crate::IndexSpec::Faiss(kind)) = crate::IndexSpec::parse(&given) {
-            prop_assert_eq!(Index::new(3, Metric::L2, kind).unwrap().kind(), kind);
+        if let Ok(crate::IndexSpec::Fixed(kind)) = crate::IndexSpec::parse(&given) {
+            let index = Index::new(3, Metric::L2, &kind).unwrap();
+            prop_assert_eq!(index.kind(), &kind);
         }
     }
 }

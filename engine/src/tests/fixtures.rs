@@ -4,12 +4,14 @@ use crate::{Hit, Index, Kind, Metric, Select};
 
 pub(super) const METRICS: [Metric; 3] = [Metric::L2, Metric::Cosine, Metric::InnerProduct];
 
-pub(super) const KINDS: [Kind; 4] = [
-    Kind::Flat,
-    Kind::Hnsw { m: 16, sq8: false },
-    Kind::Hnsw { m: 16, sq8: true },
-    Kind::Ivf { nlist: 8 },
-];
+pub(super) fn kinds() -> [Kind; 4] {
+    [
+        Kind::flat(),
+        Kind::hnsw(16),
+        Kind::hnsw(16).sq8(),
+        Kind::ivf(8),
+    ]
+}
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 pub(super) struct Random(pub(super) u64);
@@ -69,8 +71,8 @@ pub(super) fn ids(rows: usize) -> Vec<i64> {
         .collect()
 }
 
-pub(super) fn build(metric: Metric, kind: Kind, dimension: usize, points: &[f32]) -> Index {
-    let mut index = Index::new(dimension, metric, kind).unwrap();
+pub(super) fn build(metric: Metric, kind: &Kind, dimension: usize, points: &[f32]) -> Index {
+    let mut index = Index::new(dimension, metric, &kind).unwrap();
     index.train(points).unwrap();
     index.add(&ids(points.len() / dimension), points).unwrap();
     index
@@ -94,6 +96,38 @@ pub(super) fn distance(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
             let norms = (dot(a, a) * dot(b, b)).sqrt();
             if norms == 0.0 { 0.0 } else { dot(a, b) / norms }
         }
+        other => componentwise(other, a, b),
+    }
+}
+
+fn componentwise(metric: Metric, a: &[f32], b: &[f32]) -> f64 {
+    let pairs = || a.iter().zip(b).map(|(x, y)| (f64::from(*x), f64::from(*y)));
+    match metric {
+        Metric::L1 => pairs().map(|(x, y)| (x - y).abs()).sum(),
+        Metric::Linf => pairs().map(|(x, y)| (x - y).abs()).fold(0.0, f64::max),
+        Metric::Lp(p) => pairs()
+            .map(|(x, y)| (x - y).abs().powf(f64::from(p.get())))
+            .sum(),
+        Metric::Canberra => {
+            let share = |(x, y): (f64, f64)| match x.abs() + y.abs() {
+                0.0 => 0.0,
+                both => (x - y).abs() / both,
+            };
+            pairs().map(share).sum()
+        }
+        Metric::BrayCurtis => {
+            let (apart, both) = pairs().fold((0.0, 0.0), |(apart, both), (x, y)| {
+                (apart + (x - y).abs(), both + (x + y).abs())
+            });
+            if both == 0.0 { 0.0 } else { apart / both }
+        }
+        Metric::JensenShannon => {
+            let term = |x: f64, mean: f64| if x == 0.0 { 0.0 } else { x * (x / mean).ln() };
+            pairs()
+                .map(|(x, y)| 0.5 * (term(x, (x + y) / 2.0) + term(y, (x + y) / 2.0)))
+                .sum()
+        }
+        Metric::L2 | Metric::Cosine | Metric::InnerProduct => unreachable!("measured by products"),
     }
 }
 
@@ -115,7 +149,7 @@ pub(super) fn brute_force(
         })
         .map(|(point, id)| (id, distance(metric, query, point)))
         .collect();
-    let sign = if metric == Metric::L2 { 1.0 } else { -1.0 };
+    let sign = if metric.is_similarity() { -1.0 } else { 1.0 };
     all.sort_by(|one, two| {
         (sign * one.1)
             .total_cmp(&(sign * two.1))
@@ -157,9 +191,9 @@ pub(super) fn recall(found: &[Vec<Hit>], expected: &[Vec<(i64, f64)>]) -> f64 {
 /// Every metric with every kind that keeps whole vectors.
 pub(super) fn lossless() -> impl Iterator<Item = (Metric, Kind)> {
     METRICS.into_iter().flat_map(|metric| {
-        KINDS
+        kinds()
             .into_iter()
-            .filter(|kind| kind.is_lossless())
+            .filter(Kind::is_lossless)
             .map(move |kind| (metric, kind))
     })
 }

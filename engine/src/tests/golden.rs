@@ -47,8 +47,8 @@ fn close(one: f32, two: f32) -> bool {
 
 #[test]
 fn searches_answer_what_faiss_answers_in_python() {
-    let hnsw = Kind::Hnsw { m: 4, sq8: false };
-    let ivf = Kind::Ivf { nlist: 32 };
+    let hnsw = Kind::hnsw(4);
+    let ivf = Kind::ivf(32);
     let none = SearchParams::default();
     let ef = |ef| SearchParams {
         ef_search: Some(ef),
@@ -59,20 +59,25 @@ fn searches_answer_what_faiss_answers_in_python() {
         ..none
     };
     let cases = [
-        ("flat l2", Metric::L2, Kind::Flat, none),
-        ("flat inner_product", Metric::InnerProduct, Kind::Flat, none),
-        ("flat cosine", Metric::Cosine, Kind::Flat, none),
-        ("hnsw ef 6", Metric::L2, hnsw, ef(6)),
-        ("hnsw ef 40", Metric::L2, hnsw, ef(40)),
-        ("ivf nprobe 1", Metric::L2, ivf, probe(1)),
-        ("ivf nprobe 4", Metric::L2, ivf, probe(4)),
+        ("flat l2", Metric::L2, Kind::flat(), none),
+        (
+            "flat inner_product",
+            Metric::InnerProduct,
+            Kind::flat(),
+            none,
+        ),
+        ("flat cosine", Metric::Cosine, Kind::flat(), none),
+        ("hnsw ef 6", Metric::L2, hnsw.clone(), ef(6)),
+        ("hnsw ef 40", Metric::L2, hnsw.clone(), ef(40)),
+        ("ivf nprobe 1", Metric::L2, ivf.clone(), probe(1)),
+        ("ivf nprobe 4", Metric::L2, ivf.clone(), probe(4)),
     ];
     let (data, queries) = (points(1, ROWS), points(2, 10));
     let golden = golden().searches;
     assert_eq!(golden.len(), cases.len());
     for ((name, metric, kind, params), expected) in cases.into_iter().zip(golden) {
         assert_eq!(name, expected.name);
-        let mut index = Index::new(DIMENSION, metric, kind).unwrap();
+        let mut index = Index::new(DIMENSION, metric, &kind).unwrap();
         index.train(&data).unwrap();
         with_threads(1, || index.add(&ids(ROWS), &data)).unwrap();
         let found = index.search(&queries, 5, &params, Select::All).unwrap();

@@ -22,7 +22,7 @@ fn saved(folder: &Path) -> Vec<(Index, std::path::PathBuf)> {
     let points = clustered(31, 400, DIMENSION, 6);
     let indexes = METRICS
         .into_iter()
-        .flat_map(|metric| KINDS.map(|kind| build(metric, kind, DIMENSION, &points)));
+        .flat_map(|metric| kinds().map(|kind| build(metric, &kind, DIMENSION, &points)));
     indexes
         .enumerate()
         .map(|(number, index)| {
@@ -84,7 +84,7 @@ fn what_was_saved_comes_back_and_grows_on() {
         .collect();
     assert_eq!(
         names.len(),
-        METRICS.len() * KINDS.len(),
+        METRICS.len() * kinds().len(),
         "nothing but the indexes: {names:?}"
     );
 }
@@ -93,14 +93,14 @@ fn what_was_saved_comes_back_and_grows_on() {
 fn an_empty_index_comes_back_too() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index");
-    for kind in KINDS {
-        Index::new(3, Metric::L2, kind)
+    for kind in kinds() {
+        Index::new(3, Metric::L2, &kind)
             .unwrap()
             .save(&path, &stamp())
             .unwrap();
         let mut loaded = Index::load(&path, &stamp()).unwrap();
-        assert!(loaded.is_empty() && loaded.kind() == kind);
-        assert_eq!(loaded.is_trained(), kind.min_training_vectors() == 0);
+        assert!(loaded.is_empty() && *loaded.kind() == kind);
+        assert_eq!(loaded.is_trained(), !kind.trains());
         let points = clustered(33, 400, 3, 6);
         loaded.train(&points).unwrap();
         loaded.add(&ids(400), &points).unwrap();
@@ -118,8 +118,8 @@ fn an_empty_index_comes_back_too() {
 fn saving_replaces_and_failing_to_save_leaves_what_was_there() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("index");
-    let small = build(Metric::L2, Kind::Flat, 2, &[0.0; 20]);
-    let large = build(Metric::L2, Kind::Flat, 2, &[0.0; 200]);
+    let small = build(Metric::L2, &Kind::flat(), 2, &[0.0; 20]);
+    let large = build(Metric::L2, &Kind::flat(), 2, &[0.0; 200]);
     large.save(&path, &stamp()).unwrap();
     small.save(&path, &stamp()).unwrap();
     assert_eq!(Index::load(&path, &stamp()).unwrap().len(), 10);
@@ -160,7 +160,7 @@ fn a_missing_file_is_an_io_error_and_another_state_is_stale() {
         Index::load(folder.path(), &stamp()),
         Err(Error::Io { .. })
     ));
-    build(Metric::L2, Kind::Flat, 2, &[0.0; 20])
+    build(Metric::L2, &Kind::flat(), 2, &[0.0; 20])
         .save(&path, &stamp())
         .unwrap();
     for other in [
@@ -214,7 +214,7 @@ fn a_flipped_bit_anywhere_is_found() {
 fn a_file_cut_short_or_grown_is_found() {
     let folder = tempfile::tempdir().unwrap();
     let damaged = folder.path().join("damaged");
-    for (_, path) in saved(folder.path()).into_iter().take(KINDS.len()) {
+    for (_, path) in saved(folder.path()).into_iter().take(kinds().len()) {
         let whole = fs::read(&path).unwrap();
         let cuts = (0..300)
             .chain((300..whole.len()).step_by(whole.len() / 50))
@@ -279,10 +279,10 @@ fn what_fails_to_be_written_says_so_and_what_faiss_wrote_is_faiss_own() {
             Ok(())
         }
     }
-    for kind in KINDS {
+    for kind in kinds() {
         let index = build(
             Metric::L2,
-            kind,
+            &kind,
             DIMENSION,
             &clustered(35, 400, DIMENSION, 6),
         );

@@ -14,7 +14,7 @@ fn measured(metric: Metric, kind: Kind, ladder: &[SearchParams]) -> Vec<f64> {
         .chunks(DIMENSION)
         .map(|query| brute_force(metric, points, DIMENSION, query, 10, Select::All))
         .collect();
-    let index = build(metric, kind, DIMENSION, points);
+    let index = build(metric, &kind, DIMENSION, points);
     ladder
         .iter()
         .map(|params| {
@@ -33,7 +33,7 @@ fn hnsw_finds_nearly_all_by_default_and_more_with_effort() {
             ef_search: Some(ef),
             ..SearchParams::default()
         });
-        let found = measured(metric, Kind::Hnsw { m: 32, sq8: false }, &ladder);
+        let found = measured(metric, Kind::hnsw(32), &ladder);
         assert!(found[1] >= 0.97, "{metric}: {found:?}");
         assert!(
             found[0] <= found[1] && found[1] <= found[2] && found[2] >= 0.99,
@@ -46,7 +46,7 @@ fn hnsw_finds_nearly_all_by_default_and_more_with_effort() {
 fn hnsw_over_bytes_loses_little() {
     let found = measured(
         Metric::Cosine,
-        Kind::Hnsw { m: 32, sq8: true },
+        Kind::hnsw(32).sq8(),
         &[SearchParams::default()],
     );
     assert!(found[0] >= 0.9, "{found:?}");
@@ -65,7 +65,7 @@ fn ivf_finds_more_the_more_lists_it_reads_and_all_when_exact() {
             exact: true,
             ..SearchParams::default()
         });
-        let found = measured(metric, Kind::Ivf { nlist: 128 }, &ladder);
+        let found = measured(metric, Kind::ivf(128), &ladder);
         assert!(found.is_sorted(), "{metric}: {found:?}");
         assert!(
             found[0] < 0.9 && found[1] >= 0.95 && found[3] >= 0.9999,

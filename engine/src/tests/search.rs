@@ -1,16 +1,12 @@
 //! Answers against brute force: every metric and kind, selections, scans, batches.
 
 use super::fixtures::*;
-use crate::{IdSet, Index, Kind, Metric, SearchParams, Select};
+use crate::{IdSet, Index, Kind, Metric, SearchParams, Select, Structure};
 
 const DIMENSION: usize = 24;
 const ROWS: usize = 700;
 
-const EXACT: SearchParams = SearchParams {
-    ef_search: None,
-    nprobe: None,
-    exact: true,
-};
+const EXACT: SearchParams = SearchParams::EXACT;
 
 fn scale(metric: Metric) -> f64 {
     if metric == Metric::Cosine {
@@ -35,8 +31,8 @@ fn huge_pages_change_no_answer() {
     let (dimension, rows) = (2_048, 2_600);
     let points = clustered(4, rows, dimension, 12);
     let queries = clustered(5, 20, dimension, 12);
-    for kind in [Kind::Flat, Kind::Hnsw { m: 8, sq8: false }] {
-        let index = build(Metric::L2, kind, dimension, &points);
+    for kind in [Kind::flat(), Kind::hnsw(8)] {
+        let index = build(Metric::L2, &kind, dimension, &points);
         let search = || index.search(&queries, 10, &SearchParams::default(), Select::All);
         let before = search().unwrap();
         index.use_huge_pages();
@@ -50,7 +46,7 @@ fn exact_search_is_brute_force_for_every_metric_kind_and_selection() {
     let queries = clustered(2, 45, DIMENSION, 12);
     let set = third(3);
     for (metric, kind) in lossless() {
-        let index = build(metric, kind, DIMENSION, &points);
+        let index = build(metric, &kind, DIMENSION, &points);
         for select in [Select::All, Select::Only(&set), Select::Except(&set)] {
             // One at a time, and as a batch, which takes FAISS another way.
             let batch = index.search(&queries, 10, &EXACT, select).unwrap();
@@ -82,15 +78,16 @@ fn a_search_returns_k_whenever_k_are_allowed() {
         ef_search: Some(1),
         nprobe: Some(1),
         exact: false,
+        ..SearchParams::DEFAULT
     };
     for metric in METRICS {
         for kind in [
-            Kind::Flat,
-            Kind::Hnsw { m: 2, sq8: false },
-            Kind::Hnsw { m: 2, sq8: true },
-            Kind::Ivf { nlist: 64 },
+            Kind::flat(),
+            Kind::hnsw(2),
+            Kind::hnsw(2).sq8(),
+            Kind::ivf(64),
         ] {
-            let index = build(metric, kind, DIMENSION, &points);
+            let index = build(metric, &kind, DIMENSION, &points);
             for (select, k, expected) in [
                 (Select::Only(&few), 8, 8),
                 (Select::Only(&few), 100, 8),
@@ -119,7 +116,7 @@ fn selecting_few_gives_just_those_and_their_true_distances() {
         .into_iter()
         .collect();
     for (metric, kind) in lossless() {
-        let index = build(metric, kind, DIMENSION, &points);
+        let index = build(metric, &kind, DIMENSION, &points);
         let expected = brute_force(metric, &points, DIMENSION, &query, 10, Select::Only(&few));
         assert_eq!(expected.len(), 3);
         let hits = index
@@ -144,7 +141,7 @@ fn scan_measures_the_ids_given_and_no_others() {
     asked.reverse();
     asked.extend([-5, 11, 12, i64::MAX, i64::MIN, 10]);
     for (metric, kind) in lossless() {
-        let index = build(metric, kind, DIMENSION, &points);
+        let index = build(metric, &kind, DIMENSION, &points);
         for k in [0, 1, 7, 10_000] {
             let expected = brute_force(metric, &points, DIMENSION, &query, k, Select::Only(&set));
             let hits = index.scan(&query, k, &asked).unwrap().unwrap();
@@ -157,12 +154,7 @@ fn scan_measures_the_ids_given_and_no_others() {
         }
         assert_eq!(index.scan(&query, 3, &[]).unwrap().unwrap(), []);
     }
-    let lossy = build(
-        Metric::L2,
-        Kind::Hnsw { m: 16, sq8: true },
-        DIMENSION,
-        &points,
-    );
+    let lossy = build(Metric::L2, &Kind::hnsw(16).sq8(), DIMENSION, &points);
     assert!(lossy.scan(&query, 3, &asked).unwrap().is_none());
 }
 
@@ -173,12 +165,7 @@ fn sq8_keeps_components_to_within_half_a_step() {
     let (low, high) = points.iter().fold((f32::MAX, f32::MIN), |(low, high), &x| {
         (low.min(x), high.max(x))
     });
-    let index = build(
-        Metric::L2,
-        Kind::Hnsw { m: 16, sq8: true },
-        DIMENSION,
-        &points,
-    );
+    let index = build(Metric::L2, &Kind::hnsw(16).sq8(), DIMENSION, &points);
     for (query, hits) in queries
         .chunks(DIMENSION)
         .zip(index.search(&queries, 10, &EXACT, Select::All).unwrap())
@@ -203,7 +190,7 @@ fn far_from_the_origin_batches_still_rank_by_true_distance() {
         .iter()
         .map(|x| (x * 8.0).round() + 4096.0)
         .collect();
-    let index = build(Metric::L2, Kind::Flat, DIMENSION, &offset);
+    let index = build(Metric::L2, &Kind::flat(), DIMENSION, &offset);
     let queries = &offset[..64 * DIMENSION];
     for (query, hits) in queries
         .chunks(DIMENSION)
@@ -219,7 +206,7 @@ fn far_from_the_origin_batches_still_rank_by_true_distance() {
 fn equal_vectors_all_come_back() {
     for (metric, kind) in lossless() {
         let points = [1.0, 2.0].repeat(500);
-        let index = build(metric, kind, 2, &points);
+        let index = build(metric, &kind, 2, &points);
         for k in [1, 10, 500] {
             let hits = index
                 .search(&[1.0, 2.0], k, &SearchParams::default(), Select::All)
@@ -241,7 +228,7 @@ fn equal_vectors_all_come_back() {
 
 #[test]
 fn a_zero_vector_has_cosine_0_and_length_makes_no_difference() {
-    let mut index = Index::new(2, Metric::Cosine, Kind::Flat).unwrap();
+    let mut index = Index::new(2, Metric::Cosine, &Kind::flat()).unwrap();
     index
         .add(&[1, 2, 3, 4], &[0.0, 0.0, 3e38, 0.0, 0.0, 1e-45, -5.0, 0.0])
         .unwrap();
@@ -264,7 +251,7 @@ fn what_scans_is_exact_and_what_does_not_is_told_apart() {
     let few = IdSet::from_sorted(&ids(3000)[..50]);
     let default = SearchParams::default();
     for (metric, kind) in lossless() {
-        let index = build(metric, kind, DIMENSION, &points);
+        let index = build(metric, &kind, DIMENSION, &points);
         assert!(index.scans(10, &EXACT, Select::All) && index.scans(0, &default, Select::All));
         assert_eq!(
             index.scans(
@@ -275,11 +262,11 @@ fn what_scans_is_exact_and_what_does_not_is_told_apart() {
                 },
                 Select::All
             ),
-            kind == Kind::Flat
+            kind == Kind::flat()
         );
         assert_eq!(
             index.scans(10, &default, Select::Only(&few)),
-            !matches!(kind, Kind::Ivf { .. })
+            !matches!(kind.structure, Structure::Ivf { .. })
         );
         for (k, params) in [
             (10, default),

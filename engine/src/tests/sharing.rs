@@ -5,22 +5,19 @@ use crate::{IdSet, Index, Metric, SearchParams, Select, with_threads};
 
 const DIMENSION: usize = 24;
 const ROWS: usize = 700;
-const EXACT: SearchParams = SearchParams {
-    ef_search: None,
-    nprobe: None,
-    exact: true,
-};
+const EXACT: SearchParams = SearchParams::EXACT;
 
 #[test]
 fn one_thread_or_many_give_the_same_answers() {
     let points = clustered(12, 6000, DIMENSION, 20);
     let queries = clustered(13, 301, DIMENSION, 20);
-    for kind in KINDS {
-        let index = build(Metric::Cosine, kind, DIMENSION, &points);
+    for kind in kinds() {
+        let index = build(Metric::Cosine, &kind, DIMENSION, &points);
         let params = SearchParams {
             ef_search: Some(20),
             nprobe: Some(2),
             exact: false,
+            ..SearchParams::DEFAULT
         };
         let search = || index.search(&queries, 7, &params, Select::All).unwrap();
         let one = with_threads(1, search);
@@ -41,17 +38,19 @@ fn one_thread_or_many_give_the_same_answers() {
 #[test]
 fn searches_from_several_threads_do_not_disturb_each_other() {
     let points = clustered(14, 5000, DIMENSION, 20);
-    for kind in KINDS {
-        let index = build(Metric::L2, kind, DIMENSION, &points);
+    for kind in kinds() {
+        let index = build(Metric::L2, &kind, DIMENSION, &points);
         let wide = SearchParams {
             ef_search: Some(100),
             nprobe: Some(8),
             exact: false,
+            ..SearchParams::DEFAULT
         };
         let narrow = SearchParams {
             ef_search: Some(10),
             nprobe: Some(1),
             exact: false,
+            ..SearchParams::DEFAULT
         };
         let set: IdSet = ids(5000).into_iter().step_by(2).collect();
         let asks = [
@@ -85,7 +84,7 @@ fn a_copy_grows_on_its_own() {
     let points = clustered(15, ROWS, DIMENSION, 5);
     let more = clustered(16, 50, DIMENSION, 5);
     for (metric, kind) in lossless() {
-        let original = build(metric, kind, DIMENSION, &points);
+        let original = build(metric, &kind, DIMENSION, &points);
         let before = original.search(&more, 5, &EXACT, Select::All).unwrap();
         let mut copy = original.try_clone().unwrap();
         let last = original.last_id().unwrap();
@@ -113,12 +112,12 @@ fn added_in_parts_or_at_once_finds_the_same() {
     let points = clustered(17, 2000, DIMENSION, 10);
     let all = ids(2000);
     for (metric, kind) in lossless() {
-        let mut parts = Index::new(DIMENSION, metric, kind).unwrap();
+        let mut parts = Index::new(DIMENSION, metric, &kind).unwrap();
         parts.train(&points).unwrap();
         for (ids, points) in all.chunks(333).zip(points.chunks(333 * DIMENSION)) {
             parts.add(ids, points).unwrap();
         }
-        let whole = build(metric, kind, DIMENSION, &points);
+        let whole = build(metric, &kind, DIMENSION, &points);
         let queries = &points[..40 * DIMENSION];
         let found = |index: &Index| index.search(queries, 5, &EXACT, Select::All).unwrap();
         assert_eq!(found(&parts), found(&whole), "{metric} {kind}");

@@ -2,40 +2,93 @@
 
 use std::collections::BTreeSet;
 
-use crate::{AUTO_EXACT_LIMIT, Error, IdSet, IndexSpec, Kind, MAX_ID, Metric, SearchParams};
+use crate::{
+    AUTO_EXACT_COMPONENTS, AUTO_WHOLE_COMPONENTS, Device, Error, IdSet, IndexSpec, Kind, MAX_ID,
+    Metric, SearchParams, Transform,
+};
 
 #[test]
 fn factory_strings_are_read_and_written() {
     for (given, kind, written) in [
-        ("Flat", Kind::Flat, "Flat"),
-        ("HNSW32", Kind::Hnsw { m: 32, sq8: false }, "HNSW32"),
-        ("HNSW16,Flat", Kind::Hnsw { m: 16, sq8: false }, "HNSW16"),
+        ("Flat", Kind::flat(), "Flat"),
+        ("HNSW32", Kind::hnsw(32), "HNSW32"),
+        ("HNSW", Kind::hnsw(32), "HNSW32"),
+        ("HNSW16,Flat", Kind::hnsw(16), "HNSW16"),
+        ("HNSW512,SQ8", Kind::hnsw(512).sq8(), "HNSW512,SQ8"),
+        ("HNSW32,PQ16", Kind::hnsw(32).pq(16), "HNSW32,PQ16"),
+        ("NSG,Flat", Kind::nsg(32), "NSG32"),
+        ("IVF1024,Flat", Kind::ivf(1024), "IVF1024,Flat"),
+        ("IVF4k,Flat", Kind::ivf(4096), "IVF4096,Flat"),
+        ("IVF1,RaBitQ", Kind::ivf(1).rabitq(), "IVF1,RaBitQ"),
         (
-            "HNSW512,SQ8",
-            Kind::Hnsw { m: 512, sq8: true },
-            "HNSW512,SQ8",
+            "IVF64_HNSW,SQ8",
+            Kind::ivf_hnsw(64, 32).sq8(),
+            "IVF64_HNSW32,SQ8",
         ),
-        ("IVF1024,Flat", Kind::Ivf { nlist: 1024 }, "IVF1024,Flat"),
-        ("IVF1,Flat", Kind::Ivf { nlist: 1 }, "IVF1,Flat"),
+        (
+            "IVF8,PQ16x4fs,RFlat",
+            Kind::ivf(8).pq_fast_scan(16).refine_flat(),
+            "IVF8,PQ16x4fs,RFlat",
+        ),
+        (
+            "IVF8,PQ16x4fs,Refine(Flat)",
+            Kind::ivf(8).pq_fast_scan(16).refine_flat(),
+            "IVF8,PQ16x4fs,RFlat",
+        ),
+        (
+            "OPQ16,IVF256,PQ16",
+            Kind::ivf(256).pq(16).opq(16),
+            "OPQ16,IVF256,PQ16",
+        ),
+        (
+            "L2Norm,PCA64,Flat",
+            Kind::flat().transform(Transform::L2norm).pca(64),
+            "L2norm,PCA64,Flat",
+        ),
+        ("LSH", Kind::lsh(), "LSH"),
+        (
+            "hnsw_rs",
+            Kind::hnsw_rs(16, 200),
+            "hnsw_rs(m=16,ef_construction=200)",
+        ),
+        (
+            "hnsw_rs(ef_construction=99)",
+            Kind::hnsw_rs(16, 99),
+            "hnsw_rs(m=16,ef_construction=99)",
+        ),
     ] {
         let spec = IndexSpec::parse(given).unwrap();
         assert_eq!(
-            (spec, spec.to_string()),
-            (IndexSpec::Faiss(kind), written.to_owned())
+            (spec.to_string(), &spec),
+            (written.to_owned(), &IndexSpec::Fixed(kind))
         );
         assert_eq!(IndexSpec::parse(written).unwrap(), spec);
     }
+    for whole in [
+        "PCAR32,IVF4,SQ4",
+        "PCAWR3,Flat",
+        "PCAW3,Flat",
+        "OPQ4_16,PQ4",
+        "ITQ,LSH",
+        "ITQ64,LSH",
+        "RR,PQ4x6",
+        "RR8,Flat",
+        "Pad64,PQ8x4fs",
+        "LSH128rt",
+        "LSHr",
+        "LSH7t",
+        "NSG16,SQ8",
+        "IVF7,PQ8x4fsr",
+        "SQ4",
+        "SQ6",
+        "SQfp16",
+        "SQbf16",
+        "PQ8,Refine(SQfp16)",
+        "RaBitQ",
+    ] {
+        assert_eq!(whole.parse::<Kind>().unwrap().to_string(), whole);
+    }
     assert_eq!(IndexSpec::parse("auto").unwrap().to_string(), "auto");
-    assert_eq!(
-        [
-            IndexSpec::flat(),
-            IndexSpec::hnsw(8),
-            IndexSpec::hnsw_sq8(8),
-            IndexSpec::ivf(9)
-        ]
-        .map(|s| s.to_string()),
-        ["Flat", "HNSW8", "HNSW8,SQ8", "IVF9,Flat"]
-    );
 }
 
 #[test]
@@ -45,148 +98,223 @@ fn what_cannot_be_had_is_refused_with_what_can() {
         ("flat", "Flat"),
         ("Flat,", "Flat"),
         ("hnsw32", "HNSW32"),
-        ("HNSW", "HNSW32"),
         ("HNSW0", "HNSW2"),
         ("HNSW1,SQ8", "HNSW2,SQ8"),
         ("HNSW5000", "HNSW512"),
         ("HNSW99999999999999999999999", "HNSW512"),
         ("HNSW+5", "HNSW32"),
-        ("HNSW32,PQ16", "HNSW32,SQ8"),
+        ("HNSW32,LSH", "HNSW32,SQ8"),
+        ("HNSW32,PQ8x4fs", "HNSW32,PQ8"),
+        ("HNSW32,SQ9", "HNSW32,SQ8"),
         ("IVF0,Flat", "IVF1,Flat"),
         ("IVF4294967296,Flat", "IVF262144,Flat"),
         ("IVF256", "IVF256,Flat"),
-        ("IVF256,PQ16x4fs", "IVF256,Flat"),
-        ("OPQ16,IVF256,PQ16", "IVF256,Flat"),
-        ("SQ8", "HNSW32,SQ8"),
-        ("PCA64,Flat", "HNSW32,SQ8"),
-        ("NSG64", "HNSW32"),
+        ("IVF256,PQ16x99", "IVF256,PQ16x12"),
+        ("ivf256,rabitq", "IVF256,RaBitQ"),
+        ("hnsw_rs(m=0)", "hnsw_rs(m=2,ef_construction=200)"),
+        ("hnsw_rs(k=1)", "HNSW32"),
+        ("NSG1", "NSG4"),
         ("Größe\0", "Flat"),
     ] {
-        match IndexSpec::parse(given) {
-            Err(Error::BadSpec {
-                given: said,
-                reason,
-            }) => {
-                assert_eq!(
-                    reason.rsplit(' ').next(),
-                    Some(nearest),
-                    "{given}: {reason}"
-                );
-                assert!(IndexSpec::parse(nearest).is_ok());
-                assert!(said.len() >= given.len().min(4), "{said}");
-            }
-            other => panic!("{given}: {other:?}"),
+        assert_refused(IndexSpec::parse(given).map(|_| ()), nearest, given);
+    }
+}
+
+fn assert_refused(outcome: Result<(), Error>, nearest: &str, context: &str) {
+    match outcome {
+        Err(Error::BadSpec { reason, .. }) => {
+            assert_eq!(
+                reason.rsplit(' ').next(),
+                Some(nearest),
+                "{context}: {reason}"
+            );
+            assert!(IndexSpec::parse(nearest).is_ok());
         }
+        other => panic!("{context}: {other:?}"),
+    }
+}
+
+#[test]
+fn what_does_not_suit_dimension_or_metric_is_refused_with_what_does() {
+    for (given, dimension, metric, nearest) in [
+        ("PQ16", 40, Metric::L2, "PQ10"),
+        ("IVF64,PQ7x4fs", 10, Metric::L2, "IVF64,PQ5x4fs"),
+        ("PCA64,Flat", 8, Metric::L2, "PCA8,Flat"),
+        ("OPQ3,PQ3", 8, Metric::L2, "OPQ2,PQ2"),
+        ("PCA9,PQ4", 16, Metric::L2, "PCA9,PQ3"),
+        ("LSH99", 8, Metric::L2, "LSH99r"),
+        ("IVF64,SQ8", 8, Metric::L1, "IVF64,Flat"),
+        ("NSG32", 8, Metric::InnerProduct, "HNSW32"),
+        ("hnsw_rs", 8, Metric::InnerProduct, "HNSW32"),
+        ("LSH", 8, Metric::InnerProduct, "Flat"),
+        ("Pad4,Flat", 8, Metric::L2, "Pad8,Flat"),
+    ] {
+        let spec = IndexSpec::parse(given).unwrap();
+        assert_refused(spec.check(dimension, metric), nearest, given);
+        IndexSpec::parse(nearest)
+            .unwrap()
+            .check(dimension, metric)
+            .unwrap();
+    }
+    for built in [
+        Kind::hnsw(0),
+        Kind::hnsw(5000).sq8(),
+        Kind::ivf(usize::MAX),
+        Kind::flat().pq(0),
+    ] {
+        assert!(
+            matches!(built.check(8, Metric::L2), Err(Error::BadSpec { .. })),
+            "{built}"
+        );
     }
 }
 
 #[test]
 fn the_kind_depends_on_how_many_vectors_there_are() {
-    let kinds = |spec: IndexSpec, sizes: [usize; 2]| sizes.map(|n| spec.kind_for(n).to_string());
+    let kinds = |spec: IndexSpec, sizes: [usize; 2]| sizes.map(|n| spec.kind_for(n, 8).to_string());
+    let last = AUTO_EXACT_COMPONENTS / 8;
+    assert_eq!(kinds(IndexSpec::Auto, [last, last + 1]), ["Flat", "HNSW32"]);
+    let last = AUTO_WHOLE_COMPONENTS / 8;
     assert_eq!(
-        kinds(IndexSpec::Auto, [AUTO_EXACT_LIMIT, AUTO_EXACT_LIMIT + 1]),
-        ["Flat", "HNSW32"]
+        kinds(IndexSpec::Auto, [last, last + 1]),
+        ["HNSW32", "HNSW32,SQ8"]
     );
     assert_eq!(
-        kinds(IndexSpec::ivf(100), [3899, 3900]),
+        kinds(Kind::ivf(100).into(), [3899, 3900]),
         ["Flat", "IVF100,Flat"]
     );
-    assert_eq!(kinds(IndexSpec::hnsw(16), [0, 1]), ["HNSW16", "HNSW16"]);
+    assert_eq!(kinds(Kind::hnsw(16).into(), [0, 1]), ["HNSW16", "HNSW16"]);
     assert_eq!(
-        kinds(IndexSpec::hnsw_sq8(16), [0, 1]),
+        kinds(Kind::hnsw(16).sq8().into(), [255, 256]),
         ["Flat", "HNSW16,SQ8"]
     );
     assert_eq!(
-        IndexSpec::ivf(usize::MAX).kind_for(usize::MAX - 1),
-        Kind::Flat
+        kinds(Kind::flat().pq(4).into(), [9983, 9984]),
+        ["Flat", "PQ4"]
     );
-}
-
-#[test]
-fn built_specs_are_checked() {
-    for spec in [
-        IndexSpec::hnsw(0),
-        IndexSpec::hnsw(1),
-        IndexSpec::hnsw_sq8(5000),
-        IndexSpec::ivf(0),
-        IndexSpec::ivf(usize::MAX),
-    ] {
-        assert!(matches!(spec.check(), Err(Error::BadSpec { .. })), "{spec}");
-    }
-    for spec in [
-        IndexSpec::Auto,
-        IndexSpec::flat(),
-        IndexSpec::hnsw(2),
-        IndexSpec::ivf(1),
-    ] {
-        spec.check().unwrap();
-    }
 }
 
 #[test]
 fn metrics_have_names_and_scores_rise_with_closeness() {
-    for (name, metric) in [
-        ("l2", Metric::L2),
-        ("cosine", Metric::Cosine),
-        ("inner_product", Metric::InnerProduct),
+    for name in [
+        "l2",
+        "cosine",
+        "inner_product",
+        "l1",
+        "linf",
+        "lp(3)",
+        "lp(0.5)",
+        "canberra",
+        "braycurtis",
+        "jensenshannon",
     ] {
-        assert_eq!(
-            (name.parse::<Metric>().unwrap(), metric.to_string()),
-            (metric, name.to_owned())
+        let metric: Metric = name.parse().unwrap();
+        assert_eq!(metric.to_string(), name);
+        let json = serde_json::to_string(&metric).unwrap();
+        assert_eq!(json, format!("\"{name}\""));
+        assert_eq!(serde_json::from_str::<Metric>(&json).unwrap(), metric);
+        let (near, far) = if metric.is_similarity() {
+            (0.9, 0.1)
+        } else {
+            (0.1, 0.9)
+        };
+        assert!(metric.score(near) > metric.score(far), "{name}");
+    }
+    for name in [
+        "L2", "", "lp", "lp()", "lp(0)", "lp(nan)", "lp(-1)", "lp(65)", "lp(2", "lp(inf)",
+    ] {
+        assert!(
+            matches!(name.parse::<Metric>(), Err(Error::BadMetric { .. })),
+            "{name}"
         );
     }
+}
+
+#[test]
+fn devices_have_names_and_a_gpu_is_refused_in_a_build_without() {
+    for name in ["cpu", "cuda", "cuda:3"] {
+        assert_eq!(name.parse::<Device>().unwrap().to_string(), name);
+    }
+    for name in ["", "gpu", "cuda:", "cuda:+1", "cuda:x", "cuda:99999999999"] {
+        assert!(
+            matches!(name.parse::<Device>(), Err(Error::BadDevice { .. })),
+            "{name}"
+        );
+    }
+    Device::Cpu.check().unwrap();
     assert!(matches!(
-        "L2".parse::<Metric>(),
-        Err(Error::BadMetric { .. })
+        Device::Cuda(Some(1)).check(),
+        Err(Error::NoGpu { .. })
     ));
-    assert!(Metric::L2.score(1.0) > Metric::L2.score(2.0));
-    assert!(Metric::Cosine.score(0.9) > Metric::Cosine.score(0.1));
 }
 
 #[test]
 fn parameters_are_checked_against_the_kind() {
-    let ef = SearchParams {
-        ef_search: Some(100),
-        ..SearchParams::default()
-    };
-    let probe = SearchParams {
-        nprobe: Some(4),
-        ..SearchParams::default()
-    };
-    let (hnsw, ivf) = (Kind::Hnsw { m: 8, sq8: false }, Kind::Ivf { nlist: 4 });
-    for (params, kind) in [
-        (ef, hnsw),
-        (probe, ivf),
-        (SearchParams { exact: true, ..ef }, hnsw),
-        (SearchParams::default(), Kind::Flat),
+    let with = |json: &str| serde_json::from_str::<SearchParams>(json).unwrap();
+    let kind = |text: &str| text.parse::<Kind>().unwrap();
+    for (params, fitting, other) in [
+        (
+            r#"{"ef_search": 100}"#,
+            ["HNSW8", "NSG8,SQ8", "hnsw_rs"],
+            ["IVF4,Flat", "Flat"],
+        ),
+        (
+            r#"{"nprobe": 4}"#,
+            ["IVF4,Flat", "PCA2,IVF4,PQ2", "IVF4,PQ2x4fs,RFlat"],
+            ["HNSW8", "Flat"],
+        ),
+        (
+            r#"{"max_codes": 9}"#,
+            ["IVF4,Flat", "IVF4,SQ8", "IVF4,RaBitQ"],
+            ["IVF4,PQ2x4fs", "HNSW8"],
+        ),
+        (
+            r#"{"rescore": 9}"#,
+            ["PQ4", "PCA2,Flat", "IVF4,PQ2x4fs,RFlat"],
+            ["HNSW8", "Flat"],
+        ),
     ] {
-        params.check(kind).unwrap();
+        for fits in fitting {
+            with(params).check(&kind(fits)).unwrap();
+        }
+        for other in other {
+            let refused = with(params).check(&kind(other));
+            assert!(
+                matches!(refused, Err(Error::ParameterMismatch { .. })),
+                "{params} {other}"
+            );
+        }
     }
-    for (params, kind, name) in [
-        (ef, ivf, "ef_search"),
-        (ef, Kind::Flat, "ef_search"),
-        (probe, hnsw, "nprobe"),
-        (probe, Kind::Flat, "nprobe"),
-    ] {
-        assert!(
-            matches!(params.check(kind), Err(Error::ParameterMismatch { parameter, .. }) if parameter == name)
-        );
+    for any in ["Flat", "HNSW8", "IVF4,PQ2x4fs"] {
+        for params in [
+            "{}",
+            r#"{"exact": true}"#,
+            r#"{"recall": 0.5}"#,
+            r#"{"recall": 1}"#,
+        ] {
+            with(params).check(&kind(any)).unwrap();
+        }
+        for params in [
+            r#"{"ef_search": 0}"#,
+            r#"{"nprobe": 0}"#,
+            r#"{"recall": 0}"#,
+            r#"{"recall": 1.1}"#,
+            r#"{"rescore": 1001}"#,
+        ] {
+            let refused = with(params).check(&kind(any));
+            assert!(
+                matches!(refused, Err(Error::ParameterRange { .. })),
+                "{params}"
+            );
+        }
     }
-    for zero in [
-        SearchParams {
-            ef_search: Some(0),
-            ..ef
-        },
-        SearchParams {
-            nprobe: Some(0),
-            ..probe
-        },
-    ] {
-        assert!(matches!(
-            zero.check(hnsw),
-            Err(Error::ParameterRange { given: 0, .. })
-        ));
-    }
+    let both = with(r#"{"recall": 0.9, "ef_search": 9}"#).check(&kind("HNSW8"));
+    assert!(matches!(
+        both,
+        Err(Error::ParameterConflict {
+            parameter: "ef_search"
+        })
+    ));
 }
 
 proptest::proptest! {

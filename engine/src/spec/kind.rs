@@ -1,0 +1,517 @@
+//! What an index is ([`Kind`]): transforms, a structure, the codes that it keeps, a second look. Here it is put together
+//! and written as a FAISS factory string; reading is in `parse`, ranges and combinations in `check`.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::Metric;
+
+/// k-means wants this many training vectors per centroid; FAISS's own limit for its warning.
+pub(crate) const MIN_POINTS_PER_CENTROID: usize = 39;
+
+/// Ranges of components are learnt from no fewer vectors than these.
+const MIN_FOR_RANGES: usize = 256;
+
+/// FAISS builds its NSG from a graph of 64 neighbours each; with few vectors there is nothing to build.
+const MIN_FOR_NSG: usize = 1_000;
+
+/// What an index is. `Display` gives its FAISS factory string (or `hnsw_rs(…)`), [`str::parse`] reads one.
+///
+/// ```
+/// use vinedb_engine::Kind;
+///
+/// let kind = Kind::ivf(1024).pq_fast_scan(32).refine_flat();
+/// assert_eq!(kind.to_string(), "IVF1024,PQ32x4fs,RFlat");
+/// assert_eq!("IVF1024,PQ32x4fs,RFlat".parse::<Kind>()?, kind);
+/// # Ok::<(), vinedb_engine::Error>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Kind {
+    /// What is done to a vector before anything else, in order.
+    pub transforms: Vec<Transform>,
+    /// How vectors are found.
+    pub structure: Structure,
+    /// What is kept of each vector.
+    pub codes: Codes,
+    /// A second look at the best candidates, by better codes.
+    pub refine: Option<Refine>,
+}
+
+/// A change of the vectors before they are indexed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Transform {
+    /// Principal components, the first `d` of them (`PCA`, `PCAW`, `PCAR`).
+    Pca {
+        /// Components that remain.
+        d: usize,
+        /// Divided by the root of their variance.
+        whiten: bool,
+        /// Rotated at random afterwards, so that no component has more variance than another.
+        rotate: bool,
+    },
+    /// A rotation that suits product quantisation (Ge et al., CVPR 2013).
+    Opq {
+        /// Sub-vectors of the product quantiser.
+        m: usize,
+        /// Components that remain; all, if `None`.
+        d: Option<usize>,
+    },
+    /// A rotation that suits binary codes (Gong and Lazebnik, CVPR 2011).
+    Itq {
+        /// Components that remain; all, if `None`.
+        d: Option<usize>,
+    },
+    /// A random rotation.
+    RandomRotation {
+        /// Components that remain; all, if `None`.
+        d: Option<usize>,
+    },
+    /// Scaled to length 1.
+    L2norm,
+    /// Zeros appended.
+    Pad {
+        /// Components afterwards.
+        d: usize,
+    },
+}
+
+/// How vectors are found.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Structure {
+    /// All of them are looked at.
+    Scan,
+    /// A graph (hierarchical navigable small world, Malkov and Yashunin, arXiv:1603.09320).
+    Hnsw {
+        /// Links per vector and layer (twice that on the lowest), 2 to 512.
+        m: usize,
+    },
+    /// A graph (navigating spreading-out graph, Fu et al., VLDB 2019), built at one go: nothing can be added to it.
+    Nsg {
+        /// Links per vector, 4 to 512.
+        r: usize,
+    },
+    /// Inverted lists around k-means centroids, of which a search reads the nearest `nprobe`.
+    Ivf {
+        /// The number of lists, 1 to 262,144; about the square root of the number of vectors.
+        nlist: usize,
+        /// The centroids are found by an HNSW graph of this m, instead of being scanned: for many lists.
+        hnsw_m: Option<usize>,
+    },
+    /// The graph of the crate `hnsw_rs`, which needs no FAISS.
+    HnswRs {
+        /// Links per vector and layer, 2 to 256.
+        m: usize,
+        /// Candidates kept while building, 8 to 4,096.
+        ef_construction: usize,
+    },
+}
+
+/// What is kept of each vector.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Codes {
+    /// All of it.
+    Flat,
+    /// Each component as a smaller number.
+    Scalar(Scalar),
+    /// For each of `m` sub-vectors the number of a centroid (Jégou et al., PAMI 2011).
+    Pq {
+        /// Sub-vectors; divides the dimension.
+        m: usize,
+        /// Bits per sub-vector, 1 to 12; 8 is usual.
+        bits: usize,
+    },
+    /// Product quantisation in 4 bits, laid out for SIMD registers (André et al., VLDB 2015).
+    PqFastScan {
+        /// Sub-vectors; divides the dimension.
+        m: usize,
+        /// Codes of the difference to the list's centroid (`x4fsr`).
+        residual: bool,
+    },
+    /// One bit per component with two numbers of correction (Gao and Long, SIGMOD 2024).
+    RaBitQ,
+    /// One bit for each of a number of directions (Charikar, STOC 2002).
+    Lsh {
+        /// The number of bits; one per component, if `None`.
+        bits: Option<usize>,
+        /// Random directions rather than the components themselves.
+        rotate: bool,
+        /// Cut at the median of the training vectors rather than at 0.
+        thresholds: bool,
+    },
+}
+
+/// Numbers for components.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Scalar {
+    /// 8 bits.
+    Sq8,
+    /// 6 bits.
+    Sq6,
+    /// 4 bits.
+    Sq4,
+    /// Half precision.
+    Fp16,
+    /// bfloat16.
+    Bf16,
+}
+
+/// What the second look compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Refine {
+    /// Whole vectors.
+    Flat,
+    /// Components as smaller numbers.
+    Scalar(Scalar),
+}
+
+impl Scalar {
+    pub(super) const NAMES: [(&'static str, Self); 5] = [
+        ("SQ8", Self::Sq8),
+        ("SQ6", Self::Sq6),
+        ("SQ4", Self::Sq4),
+        ("SQfp16", Self::Fp16),
+        ("SQbf16", Self::Bf16),
+    ];
+
+    fn name(self) -> &'static str {
+        Self::NAMES
+            .iter()
+            .find(|(_, scalar)| *scalar == self)
+            .map_or("", |(name, _)| *name)
+    }
+
+    /// Whether ranges are learnt.
+    fn trains(self) -> bool {
+        matches!(self, Self::Sq8 | Self::Sq6 | Self::Sq4)
+    }
+}
+
+impl Kind {
+    fn of(structure: Structure) -> Self {
+        Self {
+            transforms: Vec::new(),
+            structure,
+            codes: Codes::Flat,
+            refine: None,
+        }
+    }
+
+    /// All vectors, scanned: exact.
+    #[must_use]
+    pub fn flat() -> Self {
+        Self::of(Structure::Scan)
+    }
+
+    /// A graph with `m` links per vector, 2 to 512; 32 is usual.
+    #[must_use]
+    pub fn hnsw(m: usize) -> Self {
+        Self::of(Structure::Hnsw { m })
+    }
+
+    /// A graph with `r` links per vector, 4 to 512, built at one go.
+    #[must_use]
+    pub fn nsg(r: usize) -> Self {
+        Self::of(Structure::Nsg { r })
+    }
+
+    /// `nlist` inverted lists, 1 to 262,144.
+    #[must_use]
+    pub fn ivf(nlist: usize) -> Self {
+        Self::of(Structure::Ivf {
+            nlist,
+            hnsw_m: None,
+        })
+    }
+
+    /// `nlist` inverted lists, whose centroids are found by a graph with `m` links each.
+    #[must_use]
+    pub fn ivf_hnsw(nlist: usize, m: usize) -> Self {
+        Self::of(Structure::Ivf {
+            nlist,
+            hnsw_m: Some(m),
+        })
+    }
+
+    /// The graph of the crate `hnsw_rs`; 16 and 200 are usual.
+    #[must_use]
+    pub fn hnsw_rs(m: usize, ef_construction: usize) -> Self {
+        Self::of(Structure::HnswRs { m, ef_construction })
+    }
+
+    /// Hyperplane bits, one per component; scanned.
+    #[must_use]
+    pub fn lsh() -> Self {
+        Self::flat().codes(Codes::Lsh {
+            bits: None,
+            rotate: false,
+            thresholds: false,
+        })
+    }
+
+    /// Keeps these codes.
+    #[must_use]
+    pub fn codes(mut self, codes: Codes) -> Self {
+        self.codes = codes;
+        self
+    }
+
+    /// Keeps one byte per component.
+    #[must_use]
+    pub fn sq8(self) -> Self {
+        self.codes(Codes::Scalar(Scalar::Sq8))
+    }
+
+    /// Keeps one byte for each of `m` sub-vectors.
+    #[must_use]
+    pub fn pq(self, m: usize) -> Self {
+        self.codes(Codes::Pq { m, bits: 8 })
+    }
+
+    /// Keeps half a byte for each of `m` sub-vectors, laid out for SIMD registers.
+    #[must_use]
+    pub fn pq_fast_scan(self, m: usize) -> Self {
+        self.codes(Codes::PqFastScan { m, residual: false })
+    }
+
+    /// Keeps one bit per component and two numbers.
+    #[must_use]
+    pub fn rabitq(self) -> Self {
+        self.codes(Codes::RaBitQ)
+    }
+
+    /// Puts a transform behind those there are.
+    #[must_use]
+    pub fn transform(mut self, transform: Transform) -> Self {
+        self.transforms.push(transform);
+        self
+    }
+
+    /// Keeps the first `d` principal components.
+    #[must_use]
+    pub fn pca(self, d: usize) -> Self {
+        self.transform(Transform::Pca {
+            d,
+            whiten: false,
+            rotate: false,
+        })
+    }
+
+    /// Rotates for product quantisation with `m` sub-vectors.
+    #[must_use]
+    pub fn opq(self, m: usize) -> Self {
+        self.transform(Transform::Opq { m, d: None })
+    }
+
+    /// Compares the best candidates by whole vectors.
+    #[must_use]
+    pub fn refine_flat(mut self) -> Self {
+        self.refine = Some(Refine::Flat);
+        self
+    }
+
+    /// The dimension behind the transforms.
+    #[must_use]
+    pub fn inner_dimension(&self, dimension: usize) -> usize {
+        self.transforms
+            .iter()
+            .fold(dimension, |d, transform| transform.output(d))
+    }
+
+    /// Whether every vector is compared as a whole.
+    #[must_use]
+    pub fn is_exact(&self) -> bool {
+        *self == Self::flat()
+    }
+
+    /// Whether whole vectors are kept and distances are true.
+    #[must_use]
+    pub fn is_lossless(&self) -> bool {
+        self.refine == Some(Refine::Flat)
+            || self.refine.is_none() && self.codes == Codes::Flat && self.transforms.is_empty()
+    }
+
+    /// Whether vectors can be added to an index that has some; if not, it is built at one go.
+    #[must_use]
+    pub fn can_grow(&self) -> bool {
+        !matches!(self.structure, Structure::Nsg { .. })
+    }
+
+    /// Whether [`crate::Index::remove`] can take vectors out.
+    #[must_use]
+    pub fn can_remove(&self) -> bool {
+        self.structure == Structure::Scan
+            && self.transforms.is_empty()
+            && self.refine.is_none()
+            && !matches!(self.codes, Codes::PqFastScan { .. })
+    }
+
+    /// Whether [`crate::Index::train`] must come before [`crate::Index::add`].
+    #[must_use]
+    pub fn trains(&self) -> bool {
+        let codes = match self.codes {
+            Codes::Flat => false,
+            Codes::Scalar(scalar) => scalar.trains(),
+            Codes::Lsh { thresholds, .. } => thresholds,
+            Codes::Pq { .. } | Codes::PqFastScan { .. } | Codes::RaBitQ => true,
+        };
+        let refine = matches!(self.refine, Some(Refine::Scalar(scalar)) if scalar.trains());
+        codes
+            || refine
+            || matches!(self.structure, Structure::Ivf { .. })
+            || self.transforms.iter().any(|transform| transform.trains())
+    }
+
+    /// The fewest vectors of this dimension that such an index is trained on and built from; 0 where any will do.
+    #[must_use]
+    pub fn min_vectors(&self, dimension: usize) -> usize {
+        let structure = match self.structure {
+            Structure::Ivf { nlist, .. } => nlist.saturating_mul(MIN_POINTS_PER_CENTROID),
+            Structure::Nsg { .. } => MIN_FOR_NSG,
+            Structure::Scan | Structure::Hnsw { .. } | Structure::HnswRs { .. } => 0,
+        };
+        let codes = match self.codes {
+            Codes::Pq { bits, .. } => (MIN_POINTS_PER_CENTROID << bits.min(12)).max(1),
+            Codes::PqFastScan { .. } => MIN_POINTS_PER_CENTROID << 4,
+            Codes::RaBitQ => MIN_FOR_RANGES,
+            Codes::Flat | Codes::Scalar(_) | Codes::Lsh { .. } => 0,
+        };
+        let mut d = dimension;
+        let transforms = self.transforms.iter().map(|transform| {
+            let needed = transform.min_vectors(d);
+            d = transform.output(d);
+            needed
+        });
+        let floor = if self.trains() { MIN_FOR_RANGES } else { 0 };
+        transforms.fold(structure.max(codes).max(floor), usize::max)
+    }
+
+    /// The metric that FAISS builds it with: cosine is inner product over vectors of length 1, or, for the kinds that
+    /// know distances only, L2.
+    pub(crate) fn native_metric(&self, metric: Metric) -> Metric {
+        match metric {
+            Metric::Cosine if self.is_built_for_l2() => Metric::L2,
+            Metric::Cosine => Metric::InnerProduct,
+            other => other,
+        }
+    }
+
+    /// Kinds that know L2 alone.
+    pub(super) fn is_built_for_l2(&self) -> bool {
+        let graph_of_codes = matches!(self.structure, Structure::Hnsw { .. })
+            && matches!(self.codes, Codes::Pq { .. });
+        graph_of_codes
+            || matches!(self.structure, Structure::Nsg { .. })
+            || matches!(self.codes, Codes::Lsh { .. })
+    }
+}
+
+impl Transform {
+    /// The dimension afterwards.
+    pub(super) fn output(self, dimension: usize) -> usize {
+        match self {
+            Self::Pca { d, .. } => d,
+            Self::Opq { d, .. } | Self::Itq { d } | Self::RandomRotation { d } => {
+                d.unwrap_or(dimension)
+            }
+            Self::L2norm => dimension,
+            Self::Pad { d } => d.max(dimension),
+        }
+    }
+
+    fn trains(self) -> bool {
+        !matches!(self, Self::L2norm | Self::Pad { .. })
+    }
+
+    fn min_vectors(self, dimension: usize) -> usize {
+        match self {
+            Self::Pca { .. } | Self::Itq { .. } => dimension.max(MIN_FOR_RANGES),
+            Self::Opq { .. } => (MIN_POINTS_PER_CENTROID << 8).max(dimension),
+            Self::RandomRotation { .. } => 1,
+            Self::L2norm | Self::Pad { .. } => 0,
+        }
+    }
+}
+
+impl fmt::Display for Transform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let number = |d: &Option<usize>| d.map_or_else(String::new, |d| d.to_string());
+        match self {
+            Self::Pca { d, whiten, rotate } => {
+                let whiten = if *whiten { "W" } else { "" };
+                let rotate = if *rotate { "R" } else { "" };
+                write!(f, "PCA{whiten}{rotate}{d}")
+            }
+            Self::Opq { m, d: None } => write!(f, "OPQ{m}"),
+            Self::Opq { m, d: Some(d) } => write!(f, "OPQ{m}_{d}"),
+            Self::Itq { d } => write!(f, "ITQ{}", number(d)),
+            Self::RandomRotation { d } => write!(f, "RR{}", number(d)),
+            Self::L2norm => f.write_str("L2norm"),
+            Self::Pad { d } => write!(f, "Pad{d}"),
+        }
+    }
+}
+
+impl fmt::Display for Codes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Flat => f.write_str("Flat"),
+            Self::Scalar(scalar) => f.write_str(scalar.name()),
+            Self::Pq { m, bits: 8 } => write!(f, "PQ{m}"),
+            Self::Pq { m, bits } => write!(f, "PQ{m}x{bits}"),
+            Self::PqFastScan { m, residual } => {
+                write!(f, "PQ{m}x4fs{}", if *residual { "r" } else { "" })
+            }
+            Self::RaBitQ => f.write_str("RaBitQ"),
+            Self::Lsh {
+                bits,
+                rotate,
+                thresholds,
+            } => {
+                let bits = bits.map_or_else(String::new, |bits| bits.to_string());
+                let rotate = if *rotate { "r" } else { "" };
+                let thresholds = if *thresholds { "t" } else { "" };
+                write!(f, "LSH{bits}{rotate}{thresholds}")
+            }
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for transform in &self.transforms {
+            write!(f, "{transform},")?;
+        }
+        let codes = self.codes;
+        match self.structure {
+            Structure::Scan => write!(f, "{codes}"),
+            Structure::Hnsw { m } if codes == Codes::Flat => write!(f, "HNSW{m}"),
+            Structure::Hnsw { m } => write!(f, "HNSW{m},{codes}"),
+            Structure::Nsg { r } if codes == Codes::Flat => write!(f, "NSG{r}"),
+            Structure::Nsg { r } => write!(f, "NSG{r},{codes}"),
+            Structure::Ivf {
+                nlist,
+                hnsw_m: None,
+            } => write!(f, "IVF{nlist},{codes}"),
+            Structure::Ivf {
+                nlist,
+                hnsw_m: Some(m),
+            } => write!(f, "IVF{nlist}_HNSW{m},{codes}"),
+            Structure::HnswRs { m, ef_construction } => {
+                write!(f, "hnsw_rs(m={m},ef_construction={ef_construction})")
+            }
+        }?;
+        match self.refine {
+            None => Ok(()),
+            Some(Refine::Flat) => f.write_str(",RFlat"),
+            Some(Refine::Scalar(scalar)) => write!(f, ",Refine({})", scalar.name()),
+        }
+    }
+}
+
+impl From<Kind> for String {
+    fn from(kind: Kind) -> Self {
+        kind.to_string()
+    }
+}
