@@ -10,9 +10,6 @@ use crate::Metric;
 /// k-means wants this many training vectors per centroid; FAISS's own limit for its warning.
 pub(crate) const MIN_POINTS_PER_CENTROID: usize = 39;
 
-/// Ranges of components are learnt from no fewer vectors than these.
-const MIN_FOR_RANGES: usize = 256;
-
 /// FAISS builds its NSG from a graph of 64 neighbours each; with few vectors there is nothing to build.
 const MIN_FOR_NSG: usize = 1_000;
 
@@ -363,7 +360,7 @@ impl Kind {
             || self.transforms.iter().any(|transform| transform.trains())
     }
 
-    /// The fewest vectors of this dimension that such an index is trained on and built from; 0 where any will do.
+    /// The fewest vectors of this dimension that such an index can be trained on and built from; 0 where any will do.
     #[must_use]
     pub fn min_vectors(&self, dimension: usize) -> usize {
         let structure = match self.structure {
@@ -374,8 +371,7 @@ impl Kind {
         let codes = match self.codes {
             Codes::Pq { bits, .. } => (MIN_POINTS_PER_CENTROID << bits.min(12)).max(1),
             Codes::PqFastScan { .. } => MIN_POINTS_PER_CENTROID << 4,
-            Codes::RaBitQ => MIN_FOR_RANGES,
-            Codes::Flat | Codes::Scalar(_) | Codes::Lsh { .. } => 0,
+            Codes::RaBitQ | Codes::Flat | Codes::Scalar(_) | Codes::Lsh { .. } => 0,
         };
         let mut d = dimension;
         let transforms = self.transforms.iter().map(|transform| {
@@ -383,7 +379,7 @@ impl Kind {
             d = transform.output(d);
             needed
         });
-        let floor = if self.trains() { MIN_FOR_RANGES } else { 0 };
+        let floor = usize::from(self.trains());
         transforms.fold(structure.max(codes).max(floor), usize::max)
     }
 
@@ -426,7 +422,7 @@ impl Transform {
 
     fn min_vectors(self, dimension: usize) -> usize {
         match self {
-            Self::Pca { .. } | Self::Itq { .. } => dimension.max(MIN_FOR_RANGES),
+            Self::Pca { .. } | Self::Itq { .. } => dimension,
             Self::Opq { .. } => (MIN_POINTS_PER_CENTROID << 8).max(dimension),
             Self::RandomRotation { .. } => 1,
             Self::L2norm | Self::Pad { .. } => 0,

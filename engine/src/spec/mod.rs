@@ -22,6 +22,9 @@ pub const AUTO_WHOLE_COMPONENTS: usize = 1 << 30;
 
 const AUTO_M: usize = 32;
 
+/// A collection with fewer vectors than these is no sample of what is to come: nothing is trained on it.
+const MIN_SAMPLE: usize = 256;
+
 /// Which index a collection is to have. In configuration a string: `"auto"`, a FAISS factory string, or `"hnsw_rs"`.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(into = "String", try_from = "String")]
@@ -62,10 +65,15 @@ impl IndexSpec {
     pub fn kind_for(&self, n: usize, dimension: usize) -> Kind {
         match self {
             Self::Auto => auto_kind(n.saturating_mul(dimension)),
-            Self::Fixed(kind) if n >= kind.min_vectors(dimension) => kind.clone(),
+            Self::Fixed(kind) if n >= needed(kind, dimension) => kind.clone(),
             Self::Fixed(_) => Kind::flat(),
         }
     }
+}
+
+fn needed(kind: &Kind, dimension: usize) -> usize {
+    let sample = if kind.trains() { MIN_SAMPLE } else { 0 };
+    kind.min_vectors(dimension).max(sample)
 }
 
 fn auto_kind(components: usize) -> Kind {
