@@ -69,7 +69,8 @@ impl Collection {
             spherical,
             ..KmeansOptions::default()
         };
-        let clustering = engine::kmeans(&vectors, self.dimension(), k, &options)?;
+        let clustering =
+            engine::kmeans(&vectors, self.dimension(), k, &options, &engine::unwatched)?;
         let clusters = describe(&reader, &ids, &clustering, spherical)?;
         Ok(Clusters {
             clusters,

@@ -3,6 +3,7 @@
 #include "shim.h"
 
 #include <algorithm>
+#include <stdexcept>
 #include <vector>
 
 #include <faiss/Clustering.h>
@@ -14,18 +15,14 @@ using namespace shim;
 namespace {
 
 /// Search in blocks of a fixed size side by side, so that the answer does not depend on the number of threads.
-void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows, bool direct) {
+void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows) {
     const idx_t block = 1024;
     std::exception_ptr failure;
 #pragma omp parallel for schedule(dynamic) if (n > block)
     for (idx_t start = 0; start < n; start += block) {
         const idx_t count = std::min(block, n - start);
         try {
-            if (direct) {
-                flat_search(flat, count, x + start * flat.d, k, nullptr, distances + start * k, rows + start * k);
-            } else {
-                flat.IndexFlat::search(count, x + start * flat.d, k, distances + start * k, rows + start * k);
-            }
+            flat.IndexFlat::search(count, x + start * flat.d, k, distances + start * k, rows + start * k);
         } catch (...) {
 #pragma omp critical(vinedb_failure)
             failure = std::current_exception();
@@ -36,11 +33,21 @@ void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, flo
     }
 }
 
-/// The index that k-means assigns points with: flat, both cores at work, BLAS on one thread each.
+/// Called before each iteration of k-means; false ends it.
+using Step = bool (*)(void* context);
+
+/// The index that k-means assigns points with: flat, all cores at work, BLAS on one thread each. FAISS searches it once
+/// per iteration, outside of its parallel regions, so that an exception thrown here ends the training.
 struct Assigner final : IndexFlat {
+    Step step = nullptr;
+    void* context = nullptr;
+
     using IndexFlat::IndexFlat;
     void search(idx_t n, const float* x, idx_t k, float* distances, idx_t* labels, const faiss::SearchParameters*) const override {
-        blocked_search(*this, n, x, k, distances, labels, false);
+        if (step && !step(context)) {
+            throw std::runtime_error("it was told to stop");
+        }
+        blocked_search(*this, n, x, k, distances, labels);
     }
 };
 
@@ -64,7 +71,7 @@ void ivf_add(IndexIDMap& map, IndexIVFFlat& ivf, idx_t n, const float* x, const 
     FAISS_THROW_IF_NOT(quantizer);
     std::vector<float> distances(n);
     std::vector<idx_t> lists(n);
-    blocked_search(*quantizer, n, x, 1, distances.data(), lists.data(), false);
+    blocked_search(*quantizer, n, x, 1, distances.data(), lists.data());
     ivf.add_core(n, x, nullptr, lists.data());
     map.id_map.insert(map.id_map.end(), ids, ids + n);
     map.ntotal = ivf.ntotal;
@@ -101,43 +108,47 @@ int vinedb_faiss_add(IndexIDMap* map, int64_t n, const float* x, const int64_t* 
     return failed;
 }
 
-/// Mirrors `KmeansSettings` in ffi.rs.
+/// Mirrors `KmeansSettings` in ffi/native.rs.
 struct VinedbKmeans {
     int32_t seed;
     int32_t iterations;
-    int32_t redo;
     bool spherical;
 };
 
-/// Lloyd's iterations on all n points, then one exact assignment. `objective` has room for `settings.iterations` values;
-/// `steps` receives how many there are (FAISS makes none worth the name when n equals k).
+/// Lloyd's iterations on all n points, from the centroids that are `given`, else from random points. `step` is called
+/// before each. `objective` has room for `settings.iterations` values; `steps` receives how many there are (FAISS makes
+/// none worth the name when n equals k).
 int vinedb_faiss_kmeans(
         int64_t d,
         int64_t n,
         const float* x,
         int64_t k,
         const VinedbKmeans* settings,
+        Step step,
+        void* context,
+        bool given,
         float* centroids,
         float* objective,
-        size_t* steps,
-        int64_t* assignments,
-        float* distances) {
+        size_t* steps) {
     return guarded([&] {
         faiss::ClusteringParameters parameters;
         parameters.seed = settings->seed;
         parameters.niter = settings->iterations;
-        parameters.nredo = settings->redo;
         parameters.spherical = settings->spherical;
         parameters.min_points_per_centroid = 1;
         parameters.max_points_per_centroid = INT32_MAX;
         faiss::Clustering clustering(int(d), int(k), parameters);
+        if (given) {
+            clustering.centroids.assign(centroids, centroids + k * d);
+        }
         Assigner assigner(d, settings->spherical ? faiss::METRIC_INNER_PRODUCT : faiss::METRIC_L2);
+        assigner.step = step;
+        assigner.context = context;
         clustering.train(n, x, assigner);
         const auto& all = clustering.iteration_stats;
         *steps = std::min(all.size(), size_t(settings->iterations));
         std::transform(all.end() - *steps, all.end(), objective, [](const auto& step) { return step.obj; });
         std::copy(clustering.centroids.begin(), clustering.centroids.end(), centroids);
-        blocked_search(assigner, n, x, 1, distances, assignments, true);
     });
 }
 

@@ -20,8 +20,21 @@ where
     F: Fn(&[f32]) -> Result<Vec<Vec<Hit>>> + Sync,
 {
     let rows = queries.len() / dimension;
-    let threads = ffi::threads().min(rows);
-    let chunk = chunk_rows(rows, threads, bytes_per_query);
+    let chunk = chunk_rows(rows, ffi::threads().min(rows), bytes_per_query);
+    in_chunks(queries, dimension, chunk, search)
+}
+
+/// As [`run`], in chunks of this many queries.
+pub(crate) fn in_chunks<F>(
+    queries: &[f32],
+    dimension: usize,
+    chunk: usize,
+    search: F,
+) -> Result<Vec<Vec<Hit>>>
+where
+    F: Fn(&[f32]) -> Result<Vec<Vec<Hit>>> + Sync,
+{
+    let rows = queries.len() / dimension;
     if chunk >= rows {
         return search(queries);
     }
@@ -45,7 +58,7 @@ where
             }
         }
     };
-    side_by_side(threads, work)?;
+    side_by_side(ffi::threads().min(rows.div_ceil(chunk)), work)?;
     Ok(answers)
 }
 

@@ -11,14 +11,16 @@ use std::sync::Once;
 // Links FAISS, which the shim calls.
 use faiss_sys as _;
 
+mod kmeans;
 mod native;
 mod stream;
 
-pub(crate) use native::{Facts, KmeansSettings};
+pub(crate) use kmeans::{KmeansSettings, kmeans};
+pub(crate) use native::Facts;
 use native::{
     IdMap, vinedb_faiss_add, vinedb_faiss_clone, vinedb_faiss_distances, vinedb_faiss_error,
-    vinedb_faiss_facts, vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_kmeans,
-    vinedb_faiss_prepare, vinedb_faiss_read, vinedb_faiss_search, vinedb_faiss_set_threads,
+    vinedb_faiss_facts, vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_prepare,
+    vinedb_faiss_read, vinedb_faiss_search, vinedb_faiss_set_threads,
     vinedb_faiss_single_threaded_blas, vinedb_faiss_threads, vinedb_faiss_train,
     vinedb_faiss_use_huge_pages, vinedb_faiss_write,
 };
@@ -279,48 +281,6 @@ fn exponent(metric: Metric) -> f32 {
         Metric::Lp(p) => p.get(),
         _ => 0.0,
     }
-}
-
-/// k-means' answer: centroids, objective per iteration, assignment and distance per point.
-pub(crate) type Clusters = (Vec<f32>, Vec<f32>, Vec<i64>, Vec<f32>);
-
-/// Groups the points, finite and of this dimension, around k centroids; 1 <= k <= points.
-pub(crate) fn kmeans(
-    points: &[f32],
-    dimension: usize,
-    k: usize,
-    settings: KmeansSettings,
-) -> Result<Clusters> {
-    const OPERATION: &str = "cluster vectors";
-    initialize()?;
-    let n = crate::vectors::count(points, dimension)?;
-    if k == 0 || k > n || i32::try_from(n).is_err() || settings.iterations < 1 {
-        return Err(failure(
-            OPERATION,
-            "the numbers of points, clusters or iterations are out of range",
-        ));
-    }
-    let mut objective = vec![0.0; usize::try_from(settings.iterations).unwrap_or(0)];
-    let (mut centroids, mut assignments, mut distances) =
-        (vec![0.0; k * dimension], vec![0; n], vec![0.0; n]);
-    let mut steps = 0;
-    // SAFETY: n × dimension numbers in; room for k × dimension, for one objective per iteration, and for n of the others.
-    status(OPERATION, unsafe {
-        vinedb_faiss_kmeans(
-            native(dimension),
-            native(n),
-            points.as_ptr(),
-            native(k),
-            &raw const settings,
-            centroids.as_mut_ptr(),
-            objective.as_mut_ptr(),
-            &raw mut steps,
-            assignments.as_mut_ptr(),
-            distances.as_mut_ptr(),
-        )
-    })?;
-    objective.truncate(steps);
-    Ok((centroids, objective, assignments, distances))
 }
 
 /// How many threads FAISS work of this thread may use.

@@ -40,6 +40,8 @@ mod kmeans;
 mod metric;
 mod params;
 mod persist;
+mod progress;
+mod sample;
 mod search;
 mod spec;
 mod threads;
@@ -52,12 +54,17 @@ pub use device::Device;
 pub use error::{Error, Result};
 pub use ids::{Hit, IdSet, MAX_ID, Select};
 pub use index::Index;
-pub use kmeans::{Clustering, KmeansOptions, kmeans};
+pub use kmeans::{
+    Centroids, Choice, Clustering, KmeansOptions, Nearest, Score, Start, choose_k, default_sample,
+    kmeans,
+};
 pub use metric::{Exponent, Metric};
 pub use params::{
     DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, SearchParams,
 };
 pub use persist::Stamp;
+pub use progress::{Progress, Stage, Watch, report, unwatched};
+pub use sample::sample_rows;
 pub use spec::{
     AUTO_EXACT_COMPONENTS, AUTO_WHOLE_COMPONENTS, Codes, IndexSpec, Kind, Refine, Scalar,
     Structure, Transform,

@@ -29,14 +29,14 @@ pub(crate) struct Facts {
 /// Mirrors `VinedbKmeans` in shim/growth.cpp.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KmeansSettings {
-    pub(crate) seed: i32,
-    pub(crate) iterations: i32,
-    pub(crate) redo: i32,
-    pub(crate) spherical: bool,
+pub(super) struct KmeansSettings {
+    pub(super) seed: i32,
+    pub(super) iterations: i32,
+    pub(super) spherical: bool,
 }
 
 pub(super) type WriteCallback = unsafe extern "C" fn(*mut c_void, *const u8, usize) -> bool;
+pub(super) type StepCallback = unsafe extern "C" fn(*mut c_void) -> bool;
 pub(super) type ReadCallback = unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> bool;
 
 unsafe extern "C" {
@@ -87,10 +87,11 @@ unsafe extern "C" {
         x: *const f32,
         k: i64,
         settings: *const KmeansSettings,
+        step: StepCallback,
+        context: *mut c_void,
+        given: bool,
         centroids: *mut f32,
         objective: *mut f32,
         steps: *mut usize,
-        assignments: *mut i64,
-        distances: *mut f32,
     ) -> i32;
 }

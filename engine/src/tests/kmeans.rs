@@ -1,12 +1,29 @@
 //! Clusters: their definition holds, they are found where they are, and the same seed finds the same.
 
 use super::fixtures::*;
-use crate::{Error, KmeansOptions, Metric, kmeans, with_threads};
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+
+use serde::Deserialize;
+
+use crate::{
+    Centroids, Clustering, Error, KmeansOptions, Metric, Progress, Stage, Start, choose_k,
+    default_sample, kmeans as watched, sample_rows, unwatched, with_threads,
+};
 
 const DIMENSION: usize = 16;
 
+fn kmeans(
+    points: &[f32],
+    dimension: usize,
+    k: usize,
+    options: &KmeansOptions,
+) -> crate::Result<Clustering> {
+    watched(points, dimension, k, options, &unwatched)
+}
+
 /// Every point is with the centroid nearest to it, at the distance that is claimed; sizes add up.
-fn assert_is_clustering(points: &[f32], k: usize, options: &KmeansOptions) -> crate::Clustering {
+fn assert_is_clustering(points: &[f32], k: usize, options: &KmeansOptions) -> Clustering {
     let clustering = kmeans(points, DIMENSION, k, options).unwrap();
     let metric = if options.spherical {
         Metric::Cosine
@@ -170,6 +187,11 @@ fn what_cannot_be_is_refused() {
         range(kmeans(&points, DIMENSION, k, &plain), "k");
     }
     range(kmeans(&[], DIMENSION, 1, &plain), "k");
+    for sample in [0, 1] {
+        let sample = Some(sample);
+        let outcome = kmeans(&points, DIMENSION, 2, &KmeansOptions { sample, ..plain });
+        range(outcome, if sample == Some(0) { "sample" } else { "k" });
+    }
     for iterations in [0, 1001, usize::MAX] {
         range(
             kmeans(
@@ -244,4 +266,294 @@ fn points_so_long_that_sums_overflow_are_refused_unless_spherical() {
         )
         .unwrap();
     }
+}
+
+/// What FAISS found in Python: `kmeans.py` writes `kmeans.json`.
+#[derive(Deserialize)]
+struct Golden {
+    name: String,
+    objective: Vec<f32>,
+    centroids: Vec<f32>,
+    assignment: Vec<u32>,
+    distances: Vec<f32>,
+}
+
+/// Integers from -500 to 500, those of `kmeans.py`.
+fn integers(seed: u64, rows: usize, dimension: usize) -> Vec<f32> {
+    let mut random = Random(seed);
+    (0..rows * dimension)
+        .map(|_| i16::try_from(random.below(1001)).unwrap() - 500)
+        .map(f32::from)
+        .collect()
+}
+
+#[test]
+fn objective_centroids_and_assignment_are_those_of_faiss_in_python() {
+    let golden: Vec<Golden> = serde_json::from_str(include_str!("kmeans.json")).unwrap();
+    let points = integers(1, 1000, 8);
+    let plain = KmeansOptions {
+        iterations: 8,
+        start: Start::Random,
+        ..KmeansOptions::default()
+    };
+    let spherical = KmeansOptions {
+        spherical: true,
+        ..plain
+    };
+    let cases = [
+        ("plain", plain),
+        ("spherical", spherical),
+        ("plain, best of 4", KmeansOptions { redo: 4, ..plain }),
+        (
+            "spherical, best of 4",
+            KmeansOptions {
+                redo: 4,
+                ..spherical
+            },
+        ),
+    ];
+    assert_eq!(golden.len(), cases.len());
+    for ((name, options), expected) in cases.into_iter().zip(golden) {
+        assert_eq!(name, expected.name);
+        let found = kmeans(&points, 8, 6, &options).unwrap();
+        assert_eq!(found.assignments, expected.assignment, "{name}");
+        for (what, found, expected) in [
+            ("objective", &found.objective, &expected.objective),
+            ("centroids", &found.centroids, &expected.centroids),
+            ("distances", &found.distances, &expected.distances),
+        ] {
+            assert_eq!(found.len(), expected.len(), "{name}: {what}");
+            for (one, two) in found.iter().zip(expected) {
+                let tolerance = 1e-4 * two.abs().max(0.1);
+                assert!((one - two).abs() <= tolerance, "{name}: {what} {one} {two}");
+            }
+        }
+    }
+}
+
+/// Groups around centres that lie 50 apart in every direction, some points of each.
+fn groups(seed: u64, groups: usize, rows: usize) -> Vec<f32> {
+    let mut random = Random(seed);
+    let centers: Vec<f32> = (0..groups * DIMENSION)
+        .map(|_| f32::from(u8::try_from(random.below(5)).unwrap()) * 50.0 + 1.0)
+        .collect();
+    (0..rows * DIMENSION)
+        .map(|number| {
+            let (row, d) = (number / DIMENSION, number % DIMENSION);
+            centers[row % groups * DIMENSION + d] + random.unit()
+        })
+        .collect()
+}
+
+#[test]
+fn spread_starts_find_every_group_where_random_ones_do_not() {
+    let points = groups(60, 20, 1000);
+    for seed in 0..20 {
+        let spread = KmeansOptions {
+            seed,
+            redo: 2,
+            ..KmeansOptions::default()
+        };
+        let random = KmeansOptions {
+            start: Start::Random,
+            ..spread
+        };
+        let clustering = assert_is_clustering(&points, 20, &spread);
+        assert_eq!(clustering.sizes, [50; 20], "seed {seed}");
+        let clustering = assert_is_clustering(&points, 20, &random);
+        assert_ne!(clustering.sizes, [50; 20], "seed {seed}");
+    }
+}
+
+#[test]
+fn the_number_of_groups_that_lie_apart_is_found() {
+    for planted in [2, 3, 5, 7, 13, 30] {
+        for spherical in [false, true] {
+            let options = KmeansOptions {
+                spherical,
+                ..KmeansOptions::default()
+            };
+            let points = groups(61, planted, 2000);
+            let choice = choose_k(&points, DIMENSION, &options, &unwatched).unwrap();
+            assert_eq!(choice.k, planted, "{choice:?}");
+            let best = choice.scores.iter().map(|tried| tried.score);
+            let best = best.fold(f32::MIN, f32::max);
+            assert!(choice.scores.contains(&crate::Score {
+                k: planted,
+                score: best
+            }));
+            assert!(choice.scores.is_sorted_by(|one, two| one.k < two.k));
+            assert!(best > 0.9 && choice.sampled == 2000, "{choice:?}");
+        }
+    }
+}
+
+#[test]
+fn the_score_is_the_simplified_silhouette() {
+    // Two clusters around 1 and 12: the means of (b - a) / b.
+    let points = [0.0, 1.0, 2.0, 11.0, 12.0, 13.0];
+    let expected = (11.0 / 12.0 + 1.0 + 9.0 / 10.0) / 3.0;
+    let choice = choose_k(&points, 1, &KmeansOptions::default(), &unwatched).unwrap();
+    assert_eq!(choice.k, 2);
+    let [only] = choice.scores[..] else {
+        panic!("{choice:?}")
+    };
+    assert!((only.score - expected).abs() < 1e-5, "{only:?} {expected}");
+}
+
+#[test]
+fn where_nothing_lies_apart_there_is_one_cluster() {
+    for points in [vec![1.0; 3 * DIMENSION], vec![1.0; 100 * DIMENSION]] {
+        let choice = choose_k(&points, DIMENSION, &KmeansOptions::default(), &unwatched).unwrap();
+        assert_eq!(choice.k, 1, "{choice:?}");
+    }
+    assert!(matches!(
+        choose_k(&[], DIMENSION, &KmeansOptions::default(), &unwatched),
+        Err(Error::ParameterRange { .. })
+    ));
+}
+
+#[test]
+fn every_iteration_is_told_and_the_last_says_that_all_is_done() {
+    let points = clustered(46, 500, DIMENSION, 5);
+    let options = KmeansOptions {
+        iterations: 4,
+        redo: 3,
+        ..KmeansOptions::default()
+    };
+    let told = Mutex::new(Vec::new());
+    let watch = |progress: Progress| {
+        told.lock().unwrap().push(progress);
+        ControlFlow::Continue(())
+    };
+    watched(&points, DIMENSION, 5, &options, &watch).unwrap();
+    let expected = (0..=12).map(|done| Progress {
+        stage: Stage::Clustering,
+        done,
+        total: 12,
+    });
+    assert_eq!(told.into_inner().unwrap(), expected.collect::<Vec<_>>());
+}
+
+#[test]
+fn it_stops_at_once_wherever_it_is_told_to() {
+    let points = clustered(47, 500, DIMENSION, 5);
+    let options = KmeansOptions {
+        iterations: 4,
+        redo: 2,
+        ..KmeansOptions::default()
+    };
+    for last in 0..=8 {
+        let told = Mutex::new(0);
+        let watch = |progress: Progress| {
+            *told.lock().unwrap() += 1;
+            if progress.done == last {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
+        };
+        let outcome = watched(&points, DIMENSION, 5, &options, &watch);
+        assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
+        assert_eq!(told.into_inner().unwrap(), last + 1);
+    }
+    let stop = |progress: Progress| match progress.done {
+        3 => ControlFlow::Break(()),
+        _ => ControlFlow::Continue(()),
+    };
+    let outcome = choose_k(&points, DIMENSION, &options, &stop);
+    assert!(matches!(outcome, Err(Error::Cancelled)), "{outcome:?}");
+}
+
+#[test]
+fn a_panic_in_the_watch_comes_through() {
+    let points = clustered(48, 100, DIMENSION, 5);
+    let panics = |_| -> ControlFlow<()> { panic!("the watch fell asleep") };
+    let caught = std::panic::catch_unwind(|| {
+        watched(&points, DIMENSION, 5, &KmeansOptions::default(), &panics).map(drop)
+    });
+    let caught = caught.unwrap_err();
+    assert_eq!(caught.downcast_ref(), Some(&"the watch fell asleep"));
+}
+
+#[test]
+fn a_sample_decides_and_all_are_assigned() {
+    let points = groups(62, 8, 6000);
+    let options = KmeansOptions {
+        sample: Some(400),
+        ..KmeansOptions::default()
+    };
+    let sampled = assert_is_clustering(&points, 8, &options);
+    assert_eq!((sampled.sampled, &sampled.sizes[..]), (400, &[750; 8][..]));
+    let rows = sample_rows(6000, 400, options.seed);
+    let chosen: Vec<f32> = rows
+        .iter()
+        .flat_map(|row| &points[row * DIMENSION..][..DIMENSION])
+        .copied()
+        .collect();
+    let alone = kmeans(&chosen, DIMENSION, 8, &KmeansOptions::default()).unwrap();
+    assert_eq!(
+        (alone.centroids, alone.objective),
+        (sampled.centroids, sampled.objective)
+    );
+    assert_eq!(
+        (default_sample(12), default_sample(1000)),
+        (65_536, 256_000)
+    );
+}
+
+#[test]
+fn a_bad_point_is_named_by_its_own_row_whether_sampled_or_not() {
+    let mut points = clustered(49, 100, DIMENSION, 5);
+    points[77 * DIMENSION + 3] = f32::INFINITY;
+    for sample in [50, 60, 70, 80, 90] {
+        for spherical in [false, true] {
+            let options = KmeansOptions {
+                sample: Some(sample),
+                spherical,
+                ..KmeansOptions::default()
+            };
+            let outcome = kmeans(&points, DIMENSION, 3, &options);
+            let Err(Error::NotFinite { row, component }) = outcome else {
+                panic!("{outcome:?}")
+            };
+            assert_eq!((row, component), (77, 3), "sample {sample}");
+        }
+    }
+}
+
+#[test]
+fn pages_are_assigned_as_the_whole_is() {
+    let points = clustered(50, 5000, DIMENSION, 20);
+    let options = KmeansOptions::default();
+    let whole = kmeans(&points, DIMENSION, 20, &options).unwrap();
+    let centroids = Centroids::train(&points, DIMENSION, 20, &options, &unwatched).unwrap();
+    assert_eq!(centroids.vectors(), whole.centroids);
+    let mut assigned = Vec::new();
+    for page in points.chunks(DIMENSION * 700) {
+        let nearest = centroids.nearest(page).unwrap();
+        assigned.extend(nearest.into_iter().map(|near| near.cluster));
+    }
+    assert_eq!(assigned, whole.assignments);
+    assert!(matches!(
+        centroids.nearest(&points[1..]),
+        Err(Error::RaggedVectors { .. })
+    ));
+}
+
+#[test]
+fn samples_have_the_size_asked_for_and_choose_evenly() {
+    let mut chosen = vec![0; 50];
+    for seed in 0..2000 {
+        let rows = sample_rows(50, 10, seed);
+        assert!(rows.len() == 10 && rows.is_sorted_by(|one, two| one < two));
+        rows.into_iter().for_each(|row| chosen[row] += 1);
+    }
+    // 400 are expected of each, with a standard deviation of 18.
+    assert!(
+        chosen.iter().all(|count| (310..490).contains(count)),
+        "{chosen:?}"
+    );
+    assert_eq!(sample_rows(3, 10, 1), [0, 1, 2]);
+    assert!(sample_rows(3, 0, 1).is_empty() && sample_rows(0, 3, 1).is_empty());
 }
