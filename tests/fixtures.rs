@@ -2,7 +2,9 @@
 //!
 //! Nothing here skips: where the model or the runtime is missing the test fails and says how to get them.
 
+pub mod fashion;
 pub mod measure;
+pub mod sets;
 
 use std::{
     ffi::OsStr,

@@ -26,6 +26,14 @@ pub fn number(name: &str, default: usize) -> Result<usize, Failure> {
     }
 }
 
+/// The word after `name` on the command line.
+#[must_use]
+pub fn text(name: &str) -> Option<String> {
+    std::env::args()
+        .skip_while(|argument| argument != name)
+        .nth(1)
+}
+
 /// Whether `name` stands on the command line.
 #[must_use]
 pub fn flag(name: &str) -> bool {

@@ -7,12 +7,12 @@ use std::{
 };
 
 use vinedb::{Collection, CollectionConfig, Database, Document, IndexSpec, Metric};
-use vinedb_tests::measure::{self, Failure};
-
-use crate::{
+use vinedb_tests::{
     fashion::{DIMENSION, Images},
-    raw::RawIndex,
+    measure::{self, Failure},
 };
+
+use crate::raw::RawIndex;
 
 /// The index of both sides.
 pub(crate) const FACTORY: &str = "HNSW32";

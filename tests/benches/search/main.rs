@@ -14,15 +14,16 @@
 //! The first run builds both indexes, some minutes, and keeps them in the target folder; `--fresh` builds them again.
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 
-mod fashion;
 mod kept;
 mod raw;
 
-use fashion::{DIMENSION, Images};
 use kept::{FACTORY, Kept};
 use raw::{Found, RawIndex};
 use vinedb::{Answer, Collection, Key, Query, SearchParams};
-use vinedb_tests::measure::{self, Cost, Failure, cost, median};
+use vinedb_tests::{
+    fashion::{self, DIMENSION, Images},
+    measure::{self, Cost, Failure, cost, median},
+};
 
 const K: usize = 10;
 const EF_SEARCH: [usize; 3] = [16, 64, 128];

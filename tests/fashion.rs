@@ -2,11 +2,11 @@
 
 use std::{fs::File, io::Read, path::Path};
 
+use crate::measure::Failure;
 use flate2::read::GzDecoder;
-use vinedb_tests::measure::Failure;
 
 /// Components of a vector.
-pub(crate) const DIMENSION: usize = 784;
+pub const DIMENSION: usize = 784;
 const FOLDER: &str = "/usr/share/datasets/fashion-mnist";
 const NAMES: [&str; 10] = [
     "T-shirt/top",
@@ -22,20 +22,26 @@ const NAMES: [&str; 10] = [
 ];
 
 /// Images and what they show.
-pub(crate) struct Images {
+pub struct Images {
     /// Row-major, a byte a pixel.
-    pub(crate) pixels: Vec<u8>,
+    pub pixels: Vec<u8>,
     labels: Vec<u8>,
 }
 
 impl Images {
     /// At most the first `limit` images to index.
-    pub(crate) fn train(limit: usize) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// When Debian's package is not installed.
+    pub fn train(limit: usize) -> Result<Self, Failure> {
         Self::read("train", limit)
     }
 
     /// At most the first `limit` images to search with.
-    pub(crate) fn test(limit: usize) -> Result<Self, Failure> {
+    ///
+    /// # Errors
+    /// When Debian's package is not installed.
+    pub fn test(limit: usize) -> Result<Self, Failure> {
         Self::read("t10k", limit)
     }
 
@@ -53,11 +59,21 @@ impl Images {
         Ok(Self { pixels, labels })
     }
 
-    pub(crate) fn len(&self) -> usize {
+    /// How many images.
+    #[must_use]
+    pub fn len(&self) -> usize {
         self.labels.len()
     }
 
-    pub(crate) fn vector(&self, row: usize) -> Vec<f32> {
+    /// Whether there are none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.labels.is_empty()
+    }
+
+    /// The pixels of one image.
+    #[must_use]
+    pub fn vector(&self, row: usize) -> Vec<f32> {
         self.pixels[row * DIMENSION..(row + 1) * DIMENSION]
             .iter()
             .copied()
@@ -66,12 +82,14 @@ impl Images {
     }
 
     /// All vectors, row-major.
-    pub(crate) fn vectors(&self) -> Vec<f32> {
+    #[must_use]
+    pub fn vectors(&self) -> Vec<f32> {
         self.pixels.iter().copied().map(f32::from).collect()
     }
 
     /// What the image shows.
-    pub(crate) fn name(&self, row: usize) -> &'static str {
+    #[must_use]
+    pub fn name(&self, row: usize) -> &'static str {
         NAMES
             .get(usize::from(self.labels[row]))
             .copied()
@@ -94,7 +112,8 @@ fn unzip(name: &str) -> Result<Vec<u8>, Failure> {
 
 /// The rows of `base` nearest to each image of `queries`, compared one by one in whole numbers, so exactly; ties go to
 /// the earlier row.
-pub(crate) fn nearest(base: &Images, queries: &Images, k: usize) -> Vec<Vec<usize>> {
+#[must_use]
+pub fn nearest(base: &Images, queries: &Images, k: usize) -> Vec<Vec<usize>> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let share = queries.len().div_ceil(threads).max(1) * DIMENSION;
     std::thread::scope(|scope| {
