@@ -97,7 +97,7 @@ impl Side {
         let mut built = None;
         let spent = cost(|| {
             built = Some(with_threads(build.threads, || {
-                let mut index = Index::new(self.dimension, metric, kind)?;
+                let mut index = Index::new(self.dimension, metric, &kind)?;
                 index.train(&self.base)?;
                 index.add(&ids, &self.base)?;
                 index.use_huge_pages();
