@@ -1,8 +1,7 @@
 //! Compaction: fresh rows go into a new sealed index, deleted ones leave it.
 //!
-//! It builds beside the live index from the document store and swaps the result in, so searches and writes go on. Either the
-//! old index is copied and added to, or, when its kind no longer fits or too much of it is deleted, a new one is built.
-//! Order on disk: index file, then the store's record of it, then the old file goes. A compaction that is stopped or fails
+//! It has the next index built beside the live one (`build`) and swaps it in, so searches and writes go on. Here is decided when,
+//! and in which order things change. Order on disk: index file, then the store's record of it, then the old file goes. A compaction that is stopped or fails
 //! leaves everything as it was.
 
 use std::{
@@ -12,13 +11,14 @@ use std::{
     thread::{self, JoinHandle},
 };
 
-use engine::{Codes, IdSet, Index, Kind, Structure};
+use engine::{IdSet, Index, Watch, unwatched};
 use storage::Seal;
 
 use crate::{
     Collection, Error, Result,
+    build::build,
     collection::Core,
-    recovery::{index_file, is_index_file, page, stamp},
+    recovery::{index_file, is_index_file, stamp},
     view::{Sealed, View},
 };
 
@@ -30,10 +30,6 @@ const FRESH_SHARE: usize = 8;
 const DELETED_SHARE: usize = 5;
 /// The same when the caller asked for it.
 const DELETED_SHARE_ON_REQUEST: usize = 20;
-/// Training vectors per list of an inverted file; FAISS's k-means takes no more (`Clustering.h`, `max_points_per_centroid`).
-const TRAINING_PER_LIST: usize = 256;
-/// Training vectors of the other kinds, which learn the range of each component; values beyond it are cut off.
-const TRAINING_FOR_RANGES: usize = 65_536;
 
 /// Runs compactions in the background; the last handle waits for the one that runs.
 pub(crate) struct Compactor {
@@ -115,9 +111,21 @@ impl Drop for Running<'_> {
 fn run(core: &Core) {
     loop {
         let running = Running(core);
-        if let Err(error) = compact(core, Effort::Background) {
-            tracing::warn!(%error, collection = core.name, "compaction failed; searches go on without it");
-            return;
+        let order = Order {
+            effort: Effort::Background,
+            retrain: false,
+            watch: &|_| match core.stopping.load(Ordering::Acquire) {
+                true => ControlFlow::Break(()),
+                false => ControlFlow::Continue(()),
+            },
+        };
+        match compact(core, order) {
+            Ok(()) => {}
+            Err(Error::Engine(engine::Error::Cancelled)) => return,
+            Err(error) => {
+                tracing::warn!(%error, collection = core.name, "compaction failed; searches go on without it");
+                return;
+            }
         }
         drop(running);
         if core.stopping.load(Ordering::Acquire)
@@ -136,7 +144,7 @@ fn is_due(view: &View) -> bool {
 }
 
 /// Deleted ids that the sealed index may still hold.
-fn dead(view: &View) -> usize {
+pub(crate) fn dead(view: &View) -> usize {
     let Some(sealed) = view.sealed.as_ref().filter(|_| !view.deleted.is_empty()) else {
         return 0;
     };
@@ -146,22 +154,33 @@ fn dead(view: &View) -> usize {
         .count()
 }
 
+/// Who waits for a compaction, which decides how much is worth doing.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Effort {
-    /// Leaves a core to searches, and stops when the database closes.
+pub(crate) enum Effort {
+    /// Nobody: it leaves a core to searches.
     Background,
-    /// The caller waits for it.
+    /// The caller.
     Foreground,
 }
 
 impl Effort {
     /// Deleted ids that a sealed index of `len` vectors may go on holding.
-    fn tolerates(self, len: usize) -> usize {
+    pub(crate) fn tolerates(self, len: usize) -> usize {
         match self {
             Self::Background => FRESH_MINIMUM.max(len / DELETED_SHARE),
             Self::Foreground => len / DELETED_SHARE_ON_REQUEST,
         }
     }
+}
+
+/// What is asked of a compaction.
+#[derive(Clone, Copy)]
+pub(crate) struct Order<'a> {
+    pub(crate) effort: Effort,
+    /// Learn anew, from the rows of today.
+    pub(crate) retrain: bool,
+    /// Hears of each step and may end it.
+    pub(crate) watch: Watch<'a>,
 }
 
 impl Collection {
@@ -171,38 +190,77 @@ impl Collection {
     /// # Errors
     /// When the handle is read-only, or the index cannot be built or written.
     pub fn compact(&self) -> Result<()> {
+        self.compact_with(&unwatched)
+    }
+
+    /// As [`Collection::compact`], telling `watch` of each step (sampling, training, adding, measuring). When it answers to
+    /// stop, everything is left as it was.
+    ///
+    /// # Errors
+    /// As [`Collection::compact`]; [`engine::Error::Cancelled`] when told to stop.
+    pub fn compact_with(&self, watch: Watch<'_>) -> Result<()> {
         self.core.check_writable("compact")?;
-        compact(&self.core, Effort::Foreground)?;
-        Ok(())
+        self.order(false, watch)
+    }
+
+    /// Builds the sealed index anew from the documents of today: a kind that learns from a sample (IVF, PQ, SQ8, PCA …)
+    /// learns again. Searches and writes go on meanwhile.
+    ///
+    /// # Errors
+    /// When the handle is read-only; [`engine::Error::TooFewTrainingVectors`], naming the minimum; when the index cannot be
+    /// built or written.
+    pub fn train(&self) -> Result<()> {
+        self.train_with(&unwatched)
+    }
+
+    /// As [`Collection::train`], telling `watch` of each step. When it answers to stop, everything is left as it was.
+    ///
+    /// # Errors
+    /// As [`Collection::train`]; [`engine::Error::Cancelled`] when told to stop.
+    pub fn train_with(&self, watch: Watch<'_>) -> Result<()> {
+        self.core.check_writable("train")?;
+        self.core.check_trainable()?;
+        self.order(true, watch)
+    }
+
+    fn order(&self, retrain: bool, watch: Watch<'_>) -> Result<()> {
+        let order = Order {
+            effort: Effort::Foreground,
+            retrain,
+            watch,
+        };
+        compact(&self.core, order)
     }
 }
 
 /// What a compaction starts from.
-struct Start {
-    view: Arc<View>,
+pub(crate) struct Start {
+    pub(crate) view: Arc<View>,
     sequence: u64,
-    last_id: i64,
+    pub(crate) last_id: i64,
     generation: u64,
-    rows: usize,
+    /// Documents there are.
+    pub(crate) rows: usize,
     /// An index was sealed and its file could not be used.
     lost: bool,
 }
 
 impl Start {
-    fn is_idle(&self, effort: Effort) -> bool {
+    fn is_idle(&self, order: Order<'_>) -> bool {
         self.view.fresh_len() == 0
-            && dead(&self.view) <= effort.tolerates(self.view.sealed_len())
+            && dead(&self.view) <= order.effort.tolerates(self.view.sealed_len())
             && !self.lost
+            && !(order.retrain && self.rows > 0)
     }
 }
 
-/// Compacts once, if there is anything to do and it is not stopped.
-fn compact(core: &Core, effort: Effort) -> Result<()> {
+/// Compacts once, if there is anything to do.
+fn compact(core: &Core, order: Order<'_>) -> Result<()> {
     let _one_at_a_time = core
         .compacting
         .lock()
         .unwrap_or_else(PoisonError::into_inner);
-    let sealed = seal(core, effort);
+    let sealed = seal(core, order);
     if !matches!(sealed, Ok(true)) {
         core.frozen.store(0, Ordering::Release);
     }
@@ -210,14 +268,12 @@ fn compact(core: &Core, effort: Effort) -> Result<()> {
 }
 
 /// Whether a new index was sealed.
-fn seal(core: &Core, effort: Effort) -> Result<bool> {
+fn seal(core: &Core, order: Order<'_>) -> Result<bool> {
     let start = start(core)?;
-    if start.is_idle(effort) {
+    if start.is_idle(order) {
         return Ok(false);
     }
-    let Some((index, keeps_removed)) = build(core, &start, effort)? else {
-        return Ok(false);
-    };
+    let (index, keeps_removed) = build(core, &start, order)?;
     let seal = Seal {
         generation: start.generation,
         file: index_file(start.generation),
@@ -253,108 +309,6 @@ fn start(core: &Core) -> Result<Start> {
         rows: usize::try_from(reader.count(None)?).unwrap_or(usize::MAX),
         view,
     })
-}
-
-/// The new index, and whether it still holds deleted ids. `None`: stopped.
-fn build(core: &Core, start: &Start, effort: Effort) -> Result<Option<(Index, bool)>> {
-    match effort {
-        Effort::Background => {
-            engine::with_threads(background_threads(), || build_with(core, start, effort))
-        }
-        Effort::Foreground => build_with(core, start, effort),
-    }
-}
-
-fn build_with(core: &Core, start: &Start, effort: Effort) -> Result<Option<(Index, bool)>> {
-    let kind = core
-        .locked
-        .config
-        .index
-        .kind_for(start.rows, core.locked.dimension());
-    let reusable = start.view.sealed.as_ref().filter(|sealed| {
-        *sealed.index.kind() == kind && dead(&start.view) <= effort.tolerates(sealed.index.len())
-    });
-    let (mut index, after) = match reusable {
-        Some(sealed) => (sealed.index.try_clone()?, sealed.seal.last_id),
-        None => (trained(core, start, kind)?, 0),
-    };
-    let finished = add_rows(core, &mut index, after, start.last_id, effort)?;
-    index.use_huge_pages();
-    Ok(finished.then_some((index, reusable.is_some() && !start.view.deleted.is_empty())))
-}
-
-fn background_threads() -> usize {
-    thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
-}
-
-/// Adds the live rows with ids in `(after, last_id]`, page by page, so that no read transaction stays open for long.
-fn add_rows(
-    core: &Core,
-    index: &mut Index,
-    mut after: i64,
-    last_id: i64,
-    effort: Effort,
-) -> Result<bool> {
-    loop {
-        if effort == Effort::Background && core.stopping.load(Ordering::Acquire) {
-            return Ok(false);
-        }
-        let (ids, vectors) = page(&core.read()?, after, last_id)?;
-        let Some(&last) = ids.last() else {
-            return Ok(true);
-        };
-        index.add(&ids, &vectors)?;
-        after = last;
-    }
-}
-
-/// A new index, ready to be added to: of another kind when deletions since the start left too few vectors to train on.
-fn trained(core: &Core, start: &Start, kind: Kind) -> Result<Index> {
-    let sample = training_sample(core, start, &kind)?;
-    let dimension = core.locked.dimension();
-    let kind = match kind.trains() && kind.min_vectors(dimension) > sample.len() / dimension {
-        true => Kind::flat(),
-        false => kind,
-    };
-    let mut index = Index::new(dimension, core.locked.config.metric, &kind)?;
-    index.train(&sample)?;
-    Ok(index)
-}
-
-/// The most training vectors that are of use to the kind.
-fn training_vectors(kind: &Kind) -> usize {
-    let lists = match kind.structure {
-        Structure::Ivf { nlist, .. } => nlist.saturating_mul(TRAINING_PER_LIST),
-        _ => 0,
-    };
-    let codes = match kind.codes {
-        Codes::Pq { bits, .. } => TRAINING_PER_LIST << bits,
-        _ => 0,
-    };
-    lists.max(codes).max(TRAINING_FOR_RANGES)
-}
-
-/// Every n-th vector, so that the sample spreads over the whole collection and is the same each time.
-fn training_sample(core: &Core, start: &Start, kind: &Kind) -> Result<Vec<f32>> {
-    if !kind.trains() {
-        return Ok(Vec::new());
-    }
-    let wanted = training_vectors(kind);
-    let step = start.rows.div_ceil(wanted).max(1);
-    let mut sample = Vec::new();
-    let mut position = 0_usize;
-    core.read()?.for_each_vector(0, &mut |id, vector| {
-        if position.is_multiple_of(step) {
-            sample.extend_from_slice(vector);
-        }
-        position += 1;
-        if id < start.last_id {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    })?;
-    Ok(sample)
 }
 
 /// Records the new index and shows it to searches; the old file goes last.

@@ -23,6 +23,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod build;
 mod cluster;
 mod collection;
 mod compaction;
@@ -55,7 +56,8 @@ pub use embedder::{
     Embed, Embeddings, HashEmbedder, Identity, Options as EmbeddingOptions, Purpose,
 };
 pub use engine::{
-    Codes, Device, IndexSpec, Kind, Metric, Refine, Scalar, SearchParams, Structure, Transform,
+    Codes, Device, IndexSpec, Kind, Metric, Progress, Refine, Scalar, SearchParams, Stage,
+    Structure, Transform, Watch, unwatched,
 };
 pub use error::{Error, Result};
 pub use home::default_home;

@@ -65,15 +65,20 @@ impl IndexSpec {
     pub fn kind_for(&self, n: usize, dimension: usize) -> Kind {
         match self {
             Self::Auto => auto_kind(n.saturating_mul(dimension)),
-            Self::Fixed(kind) if n >= needed(kind, dimension) => kind.clone(),
+            Self::Fixed(kind) if n >= self.min_vectors(dimension) => kind.clone(),
             Self::Fixed(_) => Kind::flat(),
         }
     }
-}
 
-fn needed(kind: &Kind, dimension: usize) -> usize {
-    let sample = if kind.trains() { MIN_SAMPLE } else { 0 };
-    kind.min_vectors(dimension).max(sample)
+    /// With how many vectors of this dimension an index begins to have the kind that was asked for.
+    #[must_use]
+    pub fn min_vectors(&self, dimension: usize) -> usize {
+        match self {
+            Self::Fixed(kind) if kind.trains() => kind.min_vectors(dimension).max(MIN_SAMPLE),
+            Self::Fixed(kind) => kind.min_vectors(dimension),
+            Self::Auto => 0,
+        }
+    }
 }
 
 fn auto_kind(components: usize) -> Kind {

@@ -1,0 +1,206 @@
+//! Building the next sealed index from the document store, beside the live one.
+//!
+//! Either the old index is copied, rid of what was deleted where its kind can do that, and added to; or a new one is made: when
+//! the kind no longer fits, when too much of the old one is deleted, when it cannot grow, or when it learned from too few.
+//! Nothing that searches see is touched here.
+
+use std::ops::ControlFlow;
+
+use engine::{Codes, Index, IndexSpec, Kind, Stage, Structure, Transform, report, sample_rows};
+
+use crate::{
+    Result,
+    collection::Core,
+    compaction::{Effort, Order, Start, dead},
+    recovery::page,
+};
+
+/// Training vectors per centroid; FAISS's k-means takes no more (`Clustering.h`, `max_points_per_centroid`).
+const TRAINING_PER_CENTROID: usize = 256;
+/// Training vectors of the other kinds, which learn the range of each component; values beyond it are cut off.
+const TRAINING_FOR_RANGES: usize = 65_536;
+/// Decides which vectors are trained on: the same rows train the same index.
+const TRAINING_SEED: u64 = 0x7261_696e;
+/// Vectors read between two reports.
+const REPORT_EVERY: usize = 4_096;
+
+impl Core {
+    /// Refuses to train on fewer documents than the collection's kind of index needs.
+    pub(crate) fn check_trainable(&self) -> Result<()> {
+        let IndexSpec::Fixed(kind) = &self.locked.config.index else {
+            return Ok(());
+        };
+        let given = usize::try_from(self.read()?.count(None)?).unwrap_or(usize::MAX);
+        let minimum = self
+            .locked
+            .config
+            .index
+            .min_vectors(self.locked.dimension());
+        if given < minimum {
+            return Err(engine::Error::TooFewTrainingVectors {
+                kind: kind.clone(),
+                given,
+                minimum,
+            }
+            .into());
+        }
+        Ok(())
+    }
+}
+
+/// The new index, and whether it still holds deleted ids.
+pub(crate) fn build(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bool)> {
+    match order.effort {
+        Effort::Background => {
+            engine::with_threads(background_threads(), || build_with(core, start, order))
+        }
+        Effort::Foreground => build_with(core, start, order),
+    }
+}
+
+fn background_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+}
+
+fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bool)> {
+    let kind = core
+        .locked
+        .config
+        .index
+        .kind_for(start.rows, core.locked.dimension());
+    let reusable = start
+        .view
+        .sealed
+        .as_ref()
+        .filter(|sealed| can_reuse(&sealed.index, &kind, start, order));
+    let (index, keeps_removed) = match reusable {
+        Some(sealed) => {
+            let mut index = sealed.index.try_clone()?;
+            add_rows(core, &mut index, sealed.seal.last_id, start, order)?;
+            (index, !start.view.deleted.is_empty())
+        }
+        None => (anew(core, start, kind, order)?, false),
+    };
+    index.use_huge_pages();
+    Ok((index, keeps_removed))
+}
+
+/// Whether the sealed index can be copied and added to.
+fn can_reuse(index: &Index, kind: &Kind, start: &Start, order: Order<'_>) -> bool {
+    !order.retrain
+        && index.kind() == kind
+        && kind.can_grow()
+        && dead(&start.view) <= order.effort.tolerates(index.len())
+}
+
+/// A new index of the rows there are: of another kind when deletions since the start left too few to build that one from.
+fn anew(core: &Core, start: &Start, kind: Kind, order: Order<'_>) -> Result<Index> {
+    let (dimension, metric) = (core.locked.dimension(), core.locked.config.metric);
+    let sample = training_sample(core, start, &kind, order)?;
+    let kind = match kind.trains() && kind.min_vectors(dimension) > sample.len() / dimension {
+        true => Kind::flat(),
+        false => kind,
+    };
+    let mut index = Index::new(dimension, metric, &kind)?;
+    index.train(&sample)?;
+    drop(sample);
+    if kind.can_grow() {
+        add_rows(core, &mut index, 0, start, order)?;
+        return Ok(index);
+    }
+    let (ids, vectors) = all_rows(core, start, order)?;
+    if ids.len() < kind.min_vectors(dimension) {
+        index = Index::new(dimension, metric, &Kind::flat())?;
+    }
+    index.add(&ids, &vectors)?;
+    Ok(index)
+}
+
+/// Adds the live rows with ids above `after`, page by page, so that no read transaction stays open for long.
+fn add_rows(
+    core: &Core,
+    index: &mut Index,
+    mut after: i64,
+    start: &Start,
+    order: Order<'_>,
+) -> Result<()> {
+    let before = index.len();
+    let total = start.rows.saturating_sub(before);
+    loop {
+        report(order.watch, Stage::Adding, index.len() - before, total)?;
+        let (ids, vectors) = page(&core.read()?, after, start.last_id)?;
+        let Some(&last) = ids.last() else {
+            return Ok(());
+        };
+        index.add(&ids, &vectors)?;
+        after = last;
+    }
+}
+
+/// All rows in memory at once, for a kind that is built at one go: as much again as the vectors take.
+fn all_rows(core: &Core, start: &Start, order: Order<'_>) -> Result<(Vec<i64>, Vec<f32>)> {
+    let (mut ids, mut vectors) = (Vec::new(), Vec::new());
+    let mut after = 0;
+    loop {
+        report(order.watch, Stage::Adding, ids.len(), start.rows)?;
+        let (more, theirs) = page(&core.read()?, after, start.last_id)?;
+        let Some(&last) = more.last() else {
+            return Ok((ids, vectors));
+        };
+        ids.extend(more);
+        vectors.extend(theirs);
+        after = last;
+    }
+}
+
+/// The most training vectors that are of use to the kind.
+fn useful_sample(kind: &Kind) -> usize {
+    let lists = match kind.structure {
+        Structure::Ivf { nlist, .. } => nlist,
+        _ => 0,
+    };
+    let codes = match kind.codes {
+        Codes::Pq { bits, .. } => 1 << bits,
+        Codes::PqFastScan { .. } => 1 << 4,
+        _ => 0,
+    };
+    let rotation = match kind.transforms.as_slice() {
+        [] => 0,
+        some if some.iter().any(|t| matches!(t, Transform::Opq { .. })) => 1 << 8,
+        _ => 0,
+    };
+    lists
+        .max(codes)
+        .max(rotation)
+        .saturating_mul(TRAINING_PER_CENTROID)
+        .max(TRAINING_FOR_RANGES)
+}
+
+/// Vectors drawn from the whole collection, each with the same chance, by one pass over it. Not every n-th: documents may come
+/// in an order that repeats.
+fn training_sample(core: &Core, start: &Start, kind: &Kind, order: Order<'_>) -> Result<Vec<f32>> {
+    if !kind.trains() {
+        return Ok(Vec::new());
+    }
+    let rows = sample_rows(start.rows, useful_sample(kind), TRAINING_SEED);
+    let mut wanted = rows.iter().copied().peekable();
+    let mut sample = Vec::with_capacity(rows.len() * core.locked.dimension());
+    let (mut position, mut failure) = (0, None);
+    core.read()?.for_each_vector(0, &mut |id, vector| {
+        if position % REPORT_EVERY == 0 {
+            failure = report(order.watch, Stage::Sampling, position, start.rows).err();
+        }
+        if wanted.next_if_eq(&position).is_some() {
+            sample.extend_from_slice(vector);
+        }
+        position += 1;
+        match id < start.last_id && wanted.peek().is_some() && failure.is_none() {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        }
+    })?;
+    match failure {
+        Some(error) => Err(error.into()),
+        None => Ok(sample),
+    }
+}
