@@ -92,7 +92,7 @@ fn a_collection_is_made_filled_read_emptied_and_dropped() {
     );
     assert_eq!(
         made["config"],
-        json!({"dimension": 3, "metric": "inner_product", "index": "auto"})
+        json!({"dimension": 3, "metric": "inner_product", "index": "auto", "device": "cpu"})
     );
     let rows = [
         json!({"key": 7, "vector": [1, 2, 3], "metadata": {"a": {"b": [1, null]}}}),

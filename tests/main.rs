@@ -9,6 +9,7 @@ mod golden;
 mod http;
 mod import;
 mod model;
+mod radius;
 mod recovery;
 mod sample;
 mod snapshot;

@@ -254,7 +254,7 @@ impl Pair<'_> {
             .map(|(key, row)| (name(*key).to_string(), row))
             .collect();
         let vectors = passing.values().map(|row| row.vector.as_slice());
-        let expected = closest(self.metric, &origin, query.top_k, vectors);
+        let expected = closest(self.metric, &origin, query.limit(), vectors);
         let exact = SearchParams {
             exact: true,
             ..SearchParams::default()

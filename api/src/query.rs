@@ -8,6 +8,8 @@ use crate::{Document, Error, Result};
 
 /// The most matches that one query may ask for.
 pub const MAX_TOP_K: usize = 10_000;
+/// The matches of a query that says nothing of them.
+const DEFAULT_TOP_K: usize = 10;
 
 /// A search: by text, by vector, or by the key of a stored document; exactly one of the three.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,16 +24,20 @@ pub struct Query {
     /// The key of a document: finds those near it, without itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub like: Option<Key>,
-    /// How many matches, 1 to 10,000. Default: 10.
-    #[serde(default = "default_top_k")]
-    pub top_k: usize,
+    /// How many matches at most, 1 to 10,000. Default: 10, or 10,000 with a radius.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_k: Option<usize>,
+    /// Only documents within this distance: those whose distance is at most the radius, or for `cosine` and `inner_product`
+    /// at least. All of them are found where the index keeps whole vectors and `params` asks for nothing less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub radius: Option<f32>,
     /// Only documents whose metadata passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
     /// What is searched.
     #[serde(default)]
     pub mode: Mode,
-    /// `ef_search`, `nprobe`, `exact`: more work for better recall.
+    /// `recall`, or `ef_search`, `nprobe`, `max_codes`, `rescore`, `exact`: more work for better recall.
     #[serde(default)]
     pub params: SearchParams,
     /// What comes back beside text and metadata.
@@ -56,17 +62,14 @@ pub struct With {
     pub vectors: bool,
 }
 
-fn default_top_k() -> usize {
-    10
-}
-
 impl Default for Query {
     fn default() -> Self {
         Self {
             text: None,
             vector: None,
             like: None,
-            top_k: default_top_k(),
+            top_k: None,
+            radius: None,
             filter: None,
             mode: Mode::default(),
             params: SearchParams::default(),
@@ -103,11 +106,28 @@ impl Query {
         }
     }
 
-    /// Sets how many matches come back.
+    /// Sets how many matches come back at most.
     #[must_use]
     pub fn top_k(mut self, top_k: usize) -> Self {
-        self.top_k = top_k;
+        self.top_k = Some(top_k);
         self
+    }
+
+    /// Leaves out what is farther away than this.
+    #[must_use]
+    pub fn radius(mut self, radius: f32) -> Self {
+        self.radius = Some(radius);
+        self
+    }
+
+    /// How many matches come back at most, whether that was said or not.
+    #[must_use]
+    pub fn limit(&self) -> usize {
+        let unsaid = match self.radius {
+            Some(_) => MAX_TOP_K,
+            None => DEFAULT_TOP_K,
+        };
+        self.top_k.unwrap_or(unsaid)
     }
 
     /// Sets the filter.
@@ -150,14 +170,14 @@ impl Query {
                 "exactly one of text, vector and like",
             ));
         }
-        if !(1..=MAX_TOP_K).contains(&self.top_k) {
-            return Err(Error::invalid(
-                "top_k",
-                self.top_k,
-                format!("1 to {MAX_TOP_K}"),
-            ));
+        if !(1..=MAX_TOP_K).contains(&self.limit()) {
+            let expected = format!("1 to {MAX_TOP_K}");
+            return Err(Error::invalid("top_k", self.limit(), expected));
         }
-        Ok(())
+        match self.radius.filter(|radius| !radius.is_finite()) {
+            Some(radius) => Err(Error::invalid("radius", radius, "a finite number")),
+            None => Ok(()),
+        }
     }
 }
 
@@ -248,6 +268,17 @@ mod tests {
                     .to_string()
                     .contains("top_k")
             );
+        }
+    }
+
+    #[test]
+    fn a_radius_is_a_number_and_lifts_the_limit() {
+        assert_eq!(Query::text("a").limit(), DEFAULT_TOP_K);
+        assert_eq!(Query::text("a").radius(0.5).limit(), MAX_TOP_K);
+        assert_eq!(Query::text("a").radius(0.5).top_k(3).limit(), 3);
+        for radius in [f32::NAN, f32::INFINITY] {
+            let refused = Query::text("a").radius(radius).validate().unwrap_err();
+            assert!(refused.to_string().contains("radius"), "{refused}");
         }
     }
 

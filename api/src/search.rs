@@ -8,7 +8,7 @@
 use std::time::Instant;
 
 use embedder::Purpose;
-use engine::{Hit, IdSet, SearchParams};
+use engine::{Hit, IdSet, Kind, Metric, SearchParams};
 use storage::{Key, Reader, Record};
 
 use crate::{
@@ -26,6 +26,10 @@ use crate::{
 const SCAN_LIMIT: usize = 20_000;
 /// How far a filter may widen the search of a graph.
 const MAX_WIDENING: usize = 8;
+/// Hits that a search within a radius asks for first; most radii hold few.
+const RADIUS_FIRST: usize = 256;
+/// How many times as many it asks for when they are all within.
+const RADIUS_GROWTH: usize = 4;
 
 /// A query with its vector.
 struct Target<'a> {
@@ -36,7 +40,28 @@ struct Target<'a> {
 impl Target<'_> {
     /// Hits to ask for: one more when the document itself will be among them.
     fn wanted(&self) -> usize {
-        self.query.top_k + usize::from(self.query.like.is_some())
+        self.query.limit() + usize::from(self.query.like.is_some())
+    }
+
+    /// Whether everything is to be compared: on request, or because "all within a radius" means all, where the index can
+    /// tell and nothing less was asked for.
+    fn is_exact(&self, view: &View) -> bool {
+        let all = self.query.radius.is_some()
+            && self.query.params == SearchParams::DEFAULT
+            && view.kind().is_none_or(Kind::is_lossless);
+        self.query.params.exact || all
+    }
+
+    /// Leaves the hits within the radius, closest first as before; second: whether some were farther away.
+    fn within(&self, mut hits: Vec<Hit>, metric: Metric) -> (Vec<Hit>, bool) {
+        let Some(radius) = self.query.radius else {
+            return (hits, false);
+        };
+        let found = hits.len();
+        let is_within = |hit: &Hit| metric.score(hit.distance) >= metric.score(radius);
+        hits.truncate(hits.partition_point(is_within));
+        let cut = hits.len() < found;
+        (hits, cut)
     }
 
     /// Whether this is the document that the query starts from, which it must not find, in whichever version.
@@ -134,6 +159,7 @@ impl Core {
         let view = recovery::level(&reader, view)?;
         let alike = |target: &Target<'_>| {
             target.query.filter.is_none()
+                && target.query.radius.is_none()
                 && target.wanted() == first.wanted()
                 && target.query.params == first.query.params
         };
@@ -164,6 +190,7 @@ impl Core {
             Some(filter) => {
                 let ids = reader.matching(filter)?;
                 let (hits, strategy) = filtered(view, reader, target, &ids, &params)?;
+                let (hits, _) = target.within(hits, self.locked.config.metric);
                 (
                     self.matches(reader, target, &hits)?,
                     strategy,
@@ -192,7 +219,8 @@ impl Core {
         })
     }
 
-    /// Asks for more while some of what was found is no longer alive, and compares everything when the index gives no more.
+    /// Asks for more while some of what was found is no longer alive, or while all of it is within the radius, and compares
+    /// everything when the index gives no more.
     fn unfiltered(
         &self,
         view: &View,
@@ -201,8 +229,12 @@ impl Core {
         params: &SearchParams,
         mut hits: Option<Vec<Hit>>,
     ) -> Result<(Vec<Match>, Strategy)> {
-        let mut exact = params.exact || view.is_exact(target.wanted(), params);
-        let mut asked = target.wanted();
+        let wanted = target.wanted();
+        let mut exact = target.is_exact(view) || view.is_exact(wanted, params);
+        let (mut asked, growth) = match target.query.radius {
+            Some(_) => (wanted.min(RADIUS_FIRST), RADIUS_GROWTH),
+            None => (wanted, 2),
+        };
         loop {
             let found = match hits.take() {
                 Some(hits) => hits,
@@ -212,9 +244,10 @@ impl Core {
                     .pop()
                     .unwrap_or_default(),
             };
-            let matches = self.matches(reader, target, &found)?;
             let exhausted = found.len() < asked;
-            if matches.len() == target.query.top_k || (exhausted && exact) {
+            let (found, cut) = target.within(found, self.locked.config.metric);
+            let matches = self.matches(reader, target, &found)?;
+            if matches.len() == target.query.limit() || cut || (exhausted && exact) {
                 return Ok((
                     matches,
                     if exact {
@@ -225,7 +258,7 @@ impl Core {
                 ));
             }
             exact |= exhausted;
-            asked = asked.saturating_mul(2);
+            asked = asked.saturating_mul(growth);
         }
     }
 
@@ -239,12 +272,12 @@ impl Core {
         let ids: Vec<i64> = hits.iter().map(|hit| hit.id).collect();
         let records = reader.records(&ids, target.query.with.vectors)?;
         let metric = self.locked.config.metric;
-        let mut matches = Vec::with_capacity(target.query.top_k.min(ids.len()));
+        let mut matches = Vec::with_capacity(target.query.limit().min(ids.len()));
         for (hit, record) in hits.iter().zip(records) {
             let Some(record) = record.filter(|record| !target.is_itself(record)) else {
                 continue;
             };
-            if matches.len() == target.query.top_k {
+            if matches.len() == target.query.limit() {
                 break;
             }
             let document = Document::from(record);
@@ -304,7 +337,7 @@ fn filtered(
     params: &SearchParams,
 ) -> Result<(Vec<Hit>, Strategy)> {
     let (query, k) = (target.vector.as_slice(), target.wanted());
-    if ids.len() > SCAN_LIMIT && !params.exact && !view.is_flat() {
+    if ids.len() > SCAN_LIMIT && !target.is_exact(view) && !view.is_flat() {
         let total = view.sealed_len() + view.fresh_len();
         let hits = view.nearest_in(
             query,

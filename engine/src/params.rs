@@ -69,7 +69,7 @@ impl SearchParams {
     /// [`Error::ParameterMismatch`] for a parameter of other kinds, naming those; [`Error::ParameterRange`] for a number
     /// out of its range; [`Error::ParameterConflict`] for `recall` beside what it chooses.
     pub fn check(&self, kind: &Kind) -> Result<()> {
-        self.check_ranges()?;
+        self.validate()?;
         for (parameter, given, takes, kinds) in self.table(kind) {
             if given && !takes {
                 return Err(Error::ParameterMismatch {
@@ -79,6 +79,16 @@ impl SearchParams {
                 });
             }
         }
+        Ok(())
+    }
+
+    /// Whether these parameters make sense at all, whatever the kind.
+    ///
+    /// # Errors
+    /// [`Error::ParameterRange`] for a number out of its range; [`Error::ParameterConflict`] for `recall` beside what it
+    /// chooses.
+    pub fn validate(&self) -> Result<()> {
+        self.check_ranges()?;
         let chosen = [
             ("ef_search", self.ef_search.is_some()),
             ("nprobe", self.nprobe.is_some()),

@@ -3,7 +3,7 @@
 use std::fs;
 
 use serde_json::{Value, json};
-use vinedb_tests::{Run, home};
+use vinedb_tests::{Run, Scratch, home};
 
 use super::{content, database, refused, with_texts};
 use crate::cli::keys;
@@ -43,7 +43,7 @@ fn an_unknown_collection_is_refused_by_every_command() {
 #[test]
 fn an_unknown_model_and_a_collection_that_cannot_be_are_refused() {
     let scratch = database();
-    let cases: [(&[&str], &[&str]); 6] = [
+    let cases: [(&[&str], &[&str]); 12] = [
         (
             &["c", "--model", "no-model"],
             &["\"no-model\"", vinedb::DEFAULT_MODEL, "make setup"],
@@ -59,6 +59,46 @@ fn an_unknown_model_and_a_collection_that_cannot_be_are_refused() {
         (&["given", "--dimension", "2"], &["\"given\" exists"]),
         (&["../c", "--dimension", "2"], &["\"../c\"", "letters"]),
         (&["", "--dimension", "2"], &["\"\"", "letters"]),
+        (
+            &["c", "--dimension", "6", "--index", "PQ4"],
+            &["\"PQ4\"", "4 sub-vectors do not divide", "6", "PQ3"],
+        ),
+        (
+            &["c", "--dimension", "6", "--index", "PCA7,Flat"],
+            &["PCA", "1 to 6", "nearest that works"],
+        ),
+        (
+            &[
+                "c",
+                "--dimension",
+                "6",
+                "--index",
+                "IVF4,SQ8",
+                "--metric",
+                "l1",
+            ],
+            &["l1", "whole vectors", "IVF4,Flat"],
+        ),
+        (
+            &[
+                "c",
+                "--dimension",
+                "6",
+                "--index",
+                "LSH",
+                "--metric",
+                "inner_product",
+            ],
+            &["inner_product", "l2 and cosine", "nearest that works"],
+        ),
+        (
+            &["c", "--dimension", "6", "--device", "cuda"],
+            &["no GPU support", "device cuda", "use cpu"],
+        ),
+        (
+            &["c", "--dimension", "6", "--device", "cuda:1"],
+            &["no GPU support", "cuda:1", "feature gpu"],
+        ),
     ];
     for (args, words) in cases {
         refused(&scratch, "create", args, words);
@@ -110,12 +150,12 @@ fn searches_that_cannot_be_are_refused() {
         (&["texts", " \n"], &["text", "empty"]),
         (&["given", "--like", "99"], &["key 99"]),
         (
-            &["given", "--like", "1", "-k", "0"],
-            &["top_k", "0 was given", "1 to 10000"],
-        ),
-        (
             &["given", "--vector-file", "none.npy"],
             &["none.npy", "check the path"],
+        ),
+        (
+            &["given", "--like", "1", "--param", "nprobe=4"],
+            &["nprobe", "does not fit", "IVF"],
         ),
     ];
     for (args, words) in cases {
@@ -133,6 +173,48 @@ fn searches_that_cannot_be_are_refused() {
 fn wrong_usage_exits_with_2() {
     let scratch = database();
     let before = content(&scratch);
+    let like = ["given", "--like", "1"];
+    let searched =
+        |option: &'static str, value: &'static str| [&like[..], &[option, value]].concat();
+    for (option, value, named) in [
+        ("-k", "0", "1 to 10000"),
+        ("-k", "10001", "10001"),
+        ("-k", "ten", "ten"),
+        ("--radius", "NaN", "finite"),
+        ("--radius", "near", "near"),
+        ("--param", "ef_search=many", "ef_search=many"),
+        ("--param", "ef_search=0", "1 or more"),
+        ("--param", "efsearch=3", "efsearch"),
+        ("--param", "ef_search", "NAME=VALUE"),
+        ("--param", "recall=1.5", "above 0 and up to 1"),
+        ("--param", "recall=0.9,nprobe=4", "recall chooses nprobe"),
+        ("--filter", "{", "EOF"),
+    ] {
+        misused(&scratch, "search", &searched(option, value), named);
+    }
+    let twice = ["--param", "recall=0.9", "--param", "nprobe=4"];
+    misused(
+        &scratch,
+        "search",
+        &[&like[..], &twice].concat(),
+        "recall chooses nprobe",
+    );
+    let twice = ["--param", "recall=0.9", "--param", "recall=0.8"];
+    misused(&scratch, "search", &[&like[..], &twice].concat(), "twice");
+    misused(&scratch, "cluster", &["given", "-k", "0"], "1 or more");
+    for (option, value) in [
+        ("--index", "HNSW1,Falt"),
+        ("--metric", "manhattan"),
+        ("--metric", "lp(0)"),
+        ("--device", "gpu"),
+    ] {
+        misused(
+            &scratch,
+            "create",
+            &["c", "--dimension", "2", option, value],
+            value,
+        );
+    }
     let cases: [(&str, &[&str], &str); 6] = [
         ("search", &["given"], "TEXT"),
         ("search", &["given", "red", "--like", "1"], "--like"),
@@ -150,11 +232,20 @@ fn wrong_usage_exits_with_2() {
         ("delete", &["given"], "KEYS"),
     ];
     for (verb, args, named) in cases {
-        let run = scratch.run(verb, args);
-        assert_eq!((run.code, run.stdout.as_str()), (2, ""), "{run:?}");
-        assert!(run.stderr.contains(named), "{run:?}");
+        misused(&scratch, verb, args, named);
     }
     assert!(content(&scratch) == before);
+}
+
+/// Exit code 2, nothing on standard output, and the thing named.
+fn misused(scratch: &Scratch, verb: &str, args: &[&str], named: &str) {
+    let run = scratch.run(verb, args);
+    assert_eq!(
+        (run.code, run.stdout.as_str()),
+        (2, ""),
+        "{args:?}: {run:?}"
+    );
+    assert!(run.stderr.contains(named), "{args:?}: {run:?}");
 }
 
 #[test]

@@ -52,7 +52,12 @@ points/search          | {"text": "red"}                             | 422 no_mo
 points/search          | {"vector": [0, 1, 2]}                       | 422 dimension_mismatch | vector | 3; 2
 points/search          | {"vector": []}                              | 422 dimension_mismatch | vector | 0; 2
 points/search          | {"like": "nobody"}                          | 404 unknown_key | key nobody   | nobody
-points/search          | {"vector": [0, 1], "params": {"nprobe": 0}} | 400 bad_parameter | -          | nprobe; 0
+points/search          | {"vector": [0, 1], "params": {"nprobe": 0}} | 400 bad_parameter | params.nprobe | nprobe; 0
+points/search          | {"vector": [0, 1], "params": {"nprobe": 4}} | 400 bad_parameter | params.nprobe | nprobe; IVF
+points/search          | {"vector": [0, 1], "params": {"recall": 0}} | 400 bad_parameter | params.recall | recall; above 0
+points/search          | {"vector": [0, 1], "params": {"recall": 1, "nprobe": 4}} | 400 bad_parameter | params.nprobe | recall; nprobe
+points/search          | {"vector": [0, 1], "radius": 1e39}          | 400 malformed | radius         | out of range
+points/search          | {"vector": [0, 1], "radius": "near"}        | 400 malformed | radius         | near; f32
 wines/search           | {"text": " \n"}                             | 400 invalid   | text           | empty
 wines/search           | {"vector": [0, 1]}                          | 422 dimension_mismatch | vector | 2; 64; hash
 points/search/batch    | [{"vector": [0, 1]}, {"vector": [0]}]       | 422 dimension_mismatch | the vector of query 2 | 1; 2
@@ -96,6 +101,11 @@ new     | {"dimension": 2, "model": "m"}              | 400 malformed         | 
 new     | {"dimensions": 2}                           | 400 malformed         | dimensions    | `dimension`
 new     | {"dimension": 2, "metric": "manhattan"}     | 400 malformed         | metric        | manhattan; cosine
 new     | {"dimension": 2, "index": "Falt"}           | 400 malformed         | index         | Falt; Flat
+new     | {"dimension": 2, "metric": "lp(0)"}         | 400 malformed         | metric        | lp(0); 0.1 to 64
+new     | {"dimension": 6, "index": "PQ4"}            | 400 bad_index         | index         | PQ4; do not divide; PQ3
+new     | {"dimension": 6, "index": "IVF4,SQ8", "metric": "l1"} | 400 bad_index | index       | l1; IVF4,Flat
+new     | {"dimension": 2, "device": "gpu"}           | 400 malformed         | device        | gpu; cuda:N
+new     | {"dimension": 2, "device": "cuda"}          | 400 bad_device        | device        | no GPU support; use cpu
 new     | {"template": "{{ name"}                     | 422 template          | -             | template
 new     | {"model": "absent"}                         | 422 unknown_model     | -             | absent
 "#;

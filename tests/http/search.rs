@@ -41,6 +41,11 @@ async fn a_search_takes_filters_likeness_and_parameters() {
             json!([0]),
         ),
         (json!({"vector": [0, 1], "filter": {"x": 99}}), json!([])),
+        (json!({"vector": [1.25, 1], "radius": 1}), json!([1, 2])),
+        (
+            json!({"vector": [1.25, 1], "radius": 4, "top_k": 3, "filter": {"even": false}}),
+            json!([1, 3]),
+        ),
         (
             json!({"vector": [0, 1], "top_k": 10_000, "mode": "vector"}),
             json!([0, 1, 2, 3, 4]),

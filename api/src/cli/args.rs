@@ -3,7 +3,9 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vinedb::{Filter, IndexSpec, Key, Metric};
+use vinedb::{Device, Filter, IndexSpec, Key, MAX_TOP_K, Metric};
+
+use super::params::Given;
 
 /// An embedded vector similarity search database: text in, whole records out.
 #[derive(Debug, Parser)]
@@ -71,12 +73,20 @@ pub(crate) struct Named {
 pub(crate) struct Create {
     #[command(flatten)]
     pub(crate) at: Named,
-    /// The index: auto, or a FAISS factory string such as Flat, HNSW32, "HNSW32,SQ8", "IVF256,Flat"
+    /// The index: auto, hnsw_rs, or a FAISS factory string
+    ///
+    /// A factory string has, with commas between them: transforms before (PCA64, OPQ16, ITQ, L2norm), a structure (none,
+    /// HNSW32, NSG32, IVF1024, IVF65536_HNSW32), what is kept of each vector (Flat, SQ8, SQ6, SQ4, SQfp16, SQbf16, PQ16,
+    /// PQ16x4fs, RaBitQ, LSH), and a second look behind (RFlat, Refine(SQ8)). Such as Flat, HNSW32, "HNSW32,SQ8",
+    /// "IVF1024,PQ16x4fs,RFlat", "OPQ16,IVF1024,PQ16". auto is exact while that is fast, then grows into a graph.
     #[arg(long, default_value = "auto")]
     pub(crate) index: IndexSpec,
-    /// How vectors are compared: cosine, l2 or inner_product
+    /// How vectors are compared: cosine, l2, inner_product, l1, linf, lp(P), canberra, braycurtis or jensenshannon
     #[arg(long, default_value = "cosine")]
     pub(crate) metric: Metric,
+    /// Where they are searched: cpu, cuda or cuda:N
+    #[arg(long, default_value = "cpu")]
+    pub(crate) device: Device,
     /// The model that embeds text [default: all-MiniLM-L6-v2]
     #[arg(long, conflicts_with = "dimension")]
     pub(crate) model: Option<String>,
@@ -141,15 +151,23 @@ pub(crate) struct Search {
     /// Search for what is near the document with this key
     #[arg(long, value_name = "KEY")]
     pub(crate) like: Option<Key>,
-    /// How many matches
-    #[arg(short = 'k', long = "top-k", default_value_t = 10, value_name = "N")]
-    pub(crate) top_k: usize,
+    /// How many matches at most [default: 10; with --radius 10000]
+    #[arg(short = 'k', long = "top-k", value_name = "N", value_parser = top_k)]
+    pub(crate) top_k: Option<usize>,
+    /// Only documents within this distance; for cosine and inner_product, at least this similar
+    #[arg(
+        long,
+        value_name = "DISTANCE",
+        value_parser = radius,
+        allow_negative_numbers = true
+    )]
+    pub(crate) radius: Option<f32>,
     /// Only documents that pass, such as '{"country": "Italy", "price": {"lt": 30}}'
     #[arg(long, value_name = "JSON", value_parser = filter)]
     pub(crate) filter: Option<Filter>,
-    /// A search parameter: ef_search=N, nprobe=N or exact=true
+    /// A search parameter: recall=0.99, ef_search=N, nprobe=N, max_codes=N, rescore=N or exact=true
     #[arg(long = "param", value_name = "NAME=VALUE")]
-    pub(crate) params: Vec<String>,
+    pub(crate) params: Vec<Given>,
     /// Print the documents' vectors too (with --json)
     #[arg(long)]
     pub(crate) with_vectors: bool,
@@ -204,7 +222,7 @@ pub(crate) struct Cluster {
     #[command(flatten)]
     pub(crate) at: Named,
     /// How many clusters
-    #[arg(short = 'k', long = "clusters", value_name = "N")]
+    #[arg(short = 'k', long = "clusters", value_name = "N", value_parser = at_least_one)]
     pub(crate) k: usize,
 }
 
@@ -240,4 +258,30 @@ pub(crate) struct Serve {
 
 fn filter(json: &str) -> Result<Filter, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+fn whole(text: &str, expected: &str) -> Result<usize, String> {
+    text.parse()
+        .map_err(|_| format!("{text:?} was given, {expected} was expected"))
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    let expected = "a whole number of 1 or more";
+    match whole(text, expected)? {
+        0 => Err(format!("0 was given, {expected} was expected")),
+        number => Ok(number),
+    }
+}
+
+fn top_k(text: &str) -> Result<usize, String> {
+    let expected = format!("1 to {MAX_TOP_K}");
+    match whole(text, &expected)? {
+        number if (1..=MAX_TOP_K).contains(&number) => Ok(number),
+        number => Err(format!("{number} was given, {expected} was expected")),
+    }
+}
+
+fn radius(text: &str) -> Result<f32, String> {
+    let number: Option<f32> = text.parse().ok().filter(|number: &f32| number.is_finite());
+    number.ok_or_else(|| format!("{text:?} was given, a finite number was expected"))
 }

@@ -50,7 +50,10 @@ pub(crate) fn create(args: args::Create, home: PathBuf, output: &Output) -> Resu
     if let Some(template) = args.template {
         config = config.template(template);
     }
-    let config = config.metric(args.metric).index(args.index);
+    let config = config
+        .metric(args.metric)
+        .index(args.index)
+        .device(args.device);
     let collection = in_database(home, &args.at.dir, |db| {
         db.create_collection(&args.at.name, config)
     })?;

@@ -6,6 +6,7 @@ mod embed;
 mod import;
 mod interrupt;
 mod output;
+mod params;
 mod progress;
 mod rows;
 mod search;
@@ -22,6 +23,20 @@ use output::Output;
 
 /// What a command that was interrupted exits with.
 const INTERRUPTED: u8 = 130;
+/// What arguments that are wrong in themselves exit with, whether clap finds that out or we do.
+const MISUSED: u8 = 2;
+
+/// Arguments that are each right and wrong together.
+#[derive(Debug)]
+pub(crate) struct Usage(pub(crate) String);
+
+impl std::fmt::Display for Usage {
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        formatter.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for Usage {}
 
 /// How a command ended, short of failing.
 enum Outcome {
@@ -42,7 +57,11 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {
             Output::error(&error);
-            ExitCode::FAILURE
+            if error.is::<Usage>() {
+                ExitCode::from(MISUSED)
+            } else {
+                ExitCode::FAILURE
+            }
         }
     }
 }

@@ -5,16 +5,14 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Result, anyhow, bail};
-use vinedb::{
-    Answer, Collection, EmbeddingOptions, Match, Options, Plan, Query, SearchParams, Strategy,
-};
+use anyhow::Result;
+use vinedb::{Answer, Collection, EmbeddingOptions, Match, Options, Plan, Query, Strategy};
 
 use super::{
     Outcome,
     args::Search,
     output::{self, Output, thousands},
-    vectors,
+    params, vectors,
 };
 
 /// Runs the command.
@@ -33,11 +31,13 @@ pub(crate) fn run(args: Search, home: PathBuf, output: &Output) -> Result<Outcom
 /// What the options say of every query.
 fn base_query(args: &Search) -> Result<Query> {
     let base = Query {
+        top_k: args.top_k,
+        radius: args.radius,
         filter: args.filter.clone(),
-        params: parameters(&args.params)?,
+        params: params::together(&args.params)?,
         ..Query::default()
     };
-    Ok(base.top_k(args.top_k).with_vectors(args.with_vectors))
+    Ok(base.with_vectors(args.with_vectors))
 }
 
 fn open(args: &Search, home: PathBuf) -> Result<Collection> {
@@ -127,24 +127,6 @@ impl Split {
         let parts = parts.map(|(name, time)| format!("{name} {:.1} ms", time.as_secs_f64() * 1e3));
         parts.join(", ")
     }
-}
-
-/// `name=value` pairs into search parameters.
-fn parameters(pairs: &[String]) -> Result<SearchParams> {
-    let mut fields = serde_json::Map::new();
-    for pair in pairs {
-        let Some((name, value)) = pair.split_once('=') else {
-            bail!("--param {pair}: NAME=VALUE was expected, such as ef_search=128");
-        };
-        let value = value
-            .parse()
-            .unwrap_or_else(|_| serde_json::Value::String(value.to_owned()));
-        fields.insert(name.to_owned(), value);
-        // After each, so that the error is about this one.
-        serde_json::from_value::<SearchParams>(fields.clone().into())
-            .map_err(|error| anyhow!("--param {pair}: {error}"))?;
-    }
-    Ok(serde_json::from_value(fields.into())?)
 }
 
 fn batch_text(answers: &[Answer]) -> String {

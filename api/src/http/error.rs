@@ -85,9 +85,27 @@ impl From<Error> for Failure {
             Error::UnusableDocument { key, .. }
             | Error::DuplicateKey { key, .. }
             | Error::UnknownKey { key } => failure.field(format!("key {key}")),
+            Error::Engine(error) => match field_of_engine(&error) {
+                Some(field) => failure.field(field),
+                None => failure,
+            },
             _ => failure,
         }
     }
+}
+
+/// The field of a body that an error of the index layer is about.
+fn field_of_engine(error: &engine::Error) -> Option<String> {
+    use engine::Error as E;
+    Some(match error {
+        E::BadSpec { .. } => "index".to_owned(),
+        E::BadMetric { .. } => "metric".to_owned(),
+        E::BadDevice { .. } | E::NoGpu { .. } => "device".to_owned(),
+        E::ParameterMismatch { parameter, .. }
+        | E::ParameterRange { parameter, .. }
+        | E::ParameterConflict { parameter } => format!("params.{parameter}"),
+        _ => return None,
+    })
 }
 
 fn status_of(error: &Error) -> (StatusCode, &'static str) {
