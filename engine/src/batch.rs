@@ -69,7 +69,7 @@ fn chunk_rows(rows: usize, threads: usize, bytes_per_query: usize) -> usize {
 }
 
 /// Runs `work` on this thread and on up to `threads - 1` more; where no more can be had, on those there are.
-fn side_by_side(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
+pub(crate) fn side_by_side(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
     thread::scope(|scope| {
         let spawn = |_| {
             thread::Builder::new()

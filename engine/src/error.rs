@@ -238,6 +238,14 @@ pub enum Error {
         /// What FAISS said.
         message: String,
     },
+    /// `hnsw_rs` failed at something that was expected to work.
+    #[error("hnsw_rs failed to {operation}: {message}")]
+    HnswRs {
+        /// What was to be done.
+        operation: &'static str,
+        /// What the crate said.
+        message: String,
+    },
 }
 
 impl Error {

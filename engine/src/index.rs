@@ -1,7 +1,7 @@
 //! [`Index`]: what it is and how it grows. Ids ascend with rows, so finding an id is a binary search. Searching is in
 //! `search.rs`. Deleting is not done: leave ids out with [`crate::Select::Except`], and build anew when they are many.
 
-use crate::ffi::RawIndex;
+use crate::backend::Backend;
 use crate::ids::MAX_ID;
 use crate::{Error, Kind, Metric, Result, vectors};
 
@@ -11,7 +11,7 @@ const MAX_ROWS: usize = i32::MAX as usize;
 /// Vectors of one dimension, under ids that only grow. Searched through `&self` from any number of threads, changed
 /// through `&mut self`.
 pub struct Index {
-    raw: RawIndex,
+    raw: Backend,
     dimension: usize,
     metric: Metric,
     kind: Kind,
@@ -25,7 +25,7 @@ impl Index {
     pub fn new(dimension: usize, metric: Metric, kind: &Kind) -> Result<Self> {
         vectors::check_dimension(dimension)?;
         kind.check(dimension, metric)?;
-        let raw = RawIndex::create(dimension, kind, metric)?;
+        let raw = Backend::create(dimension, kind, metric)?;
         Ok(Self {
             raw,
             dimension,
@@ -34,7 +34,7 @@ impl Index {
         })
     }
 
-    pub(crate) fn from_raw(raw: RawIndex, dimension: usize, metric: Metric, kind: Kind) -> Self {
+    pub(crate) fn from_backend(raw: Backend, dimension: usize, metric: Metric, kind: Kind) -> Self {
         Self {
             raw,
             dimension,
@@ -43,7 +43,7 @@ impl Index {
         }
     }
 
-    pub(crate) fn raw(&self) -> &RawIndex {
+    pub(crate) fn raw(&self) -> &Backend {
         &self.raw
     }
 
@@ -92,15 +92,13 @@ impl Index {
     /// Whether vectors can be added.
     #[must_use]
     pub fn is_trained(&self) -> bool {
-        self.raw.facts().is_ok_and(|facts| facts.trained)
+        self.raw.is_trained()
     }
 
     /// About how many bytes of memory it takes: vectors, links, lists and ids.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.raw
-            .facts()
-            .map_or(0, |facts| usize::try_from(facts.bytes).unwrap_or(0))
+        self.raw.memory_bytes()
     }
 
     /// Learns from a sample of the vectors to come (row-major): the lists' centroids for IVF, the ranges for SQ8. Does

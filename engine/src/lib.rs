@@ -25,15 +25,21 @@
 
 #![deny(unsafe_code)]
 
+mod backend;
 mod batch;
+mod bytes;
 mod cpu;
 mod device;
+mod distance;
 mod error;
+#[cfg(test)]
+mod exact;
 #[expect(
     unsafe_code,
     reason = "the one module that talks to FAISS; it exports safe functions only"
 )]
 mod ffi;
+mod graph;
 mod ids;
 mod index;
 mod kmeans;
@@ -42,6 +48,7 @@ mod params;
 mod persist;
 mod progress;
 mod sample;
+mod scan;
 mod search;
 mod spec;
 mod threads;

@@ -19,8 +19,9 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
+use crate::backend::Backend;
 use crate::ffi::RawIndex;
-use crate::{Error, Index, Kind, Metric, Result};
+use crate::{Error, Index, Kind, Metric, Result, vectors};
 
 const MAGIC: &[u8; 8] = b"VINEDBIX";
 const VERSION: u32 = 2;
@@ -141,6 +142,9 @@ impl Index {
         file.seek(SeekFrom::Start(start))
             .map_err(|source| Error::io(path, source))?;
         let mut payload = BufReader::with_capacity(BUFFER, file).take(header.payload_bytes);
+        if let Some(index) = read_ours(&mut payload, path, &header)? {
+            return Ok(index);
+        }
         let raw = match RawIndex::read(&mut payload) {
             Err(Error::Faiss { message, .. }) => return Err(Error::corrupt(path, message)),
             other => other?,
@@ -234,6 +238,30 @@ fn verify_payload(file: &mut File, path: &Path, header: &Header, start: u64) -> 
     Ok(())
 }
 
+/// An index that is held in Rust; `None` for FAISS's kinds.
+fn read_ours(source: &mut dyn Read, path: &Path, header: &Header) -> Result<Option<Index>> {
+    let damaged = |_| Error::corrupt(path, "its header is damaged");
+    let dimension = usize::try_from(header.dimension).map_err(damaged)?;
+    let rows = usize::try_from(header.rows).map_err(damaged)?;
+    if vectors::check_dimension(dimension).is_err()
+        || header.kind.check(dimension, header.metric).is_err()
+    {
+        return Err(Error::corrupt(
+            path,
+            "there is no such index as its header says",
+        ));
+    }
+    match Backend::read(source, &header.kind, rows, dimension, header.metric) {
+        Some(Err(Error::HnswRs { message, .. })) => Err(Error::corrupt(path, message)),
+        Some(Ok(backend)) if !backend.ids().is_sorted_by(|one, two| one < two) => {
+            Err(Error::corrupt(path, "its ids do not ascend"))
+        }
+        other => Ok(other.transpose()?.map(|backend| {
+            Index::from_backend(backend, dimension, header.metric, header.kind.clone())
+        })),
+    }
+}
+
 /// What FAISS read must be what the header says it is.
 fn adopt(raw: RawIndex, path: &Path, header: &Header) -> Result<Index> {
     let facts = raw.facts()?;
@@ -259,7 +287,12 @@ fn adopt(raw: RawIndex, path: &Path, header: &Header) -> Result<Index> {
             "the index is not what its header says",
         ));
     };
-    let index = Index::from_raw(raw, dimension, header.metric, header.kind.clone());
+    let index = Index::from_backend(
+        Backend::Faiss(raw),
+        dimension,
+        header.metric,
+        header.kind.clone(),
+    );
     index.use_huge_pages();
     Ok(index)
 }

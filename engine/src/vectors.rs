@@ -66,7 +66,7 @@ fn without_zero(x: f32) -> f32 {
 
 /// How long a vector may be for every distance to be a number. A component is no longer than its vector, and a difference
 /// of two of them no longer than both.
-fn longest(metric: Metric, dimension: usize) -> f32 {
+pub(crate) fn longest(metric: Metric, dimension: usize) -> f32 {
     match metric {
         Metric::Lp(p) => {
             #[expect(

@@ -167,7 +167,8 @@ fn of_engine(error: &engine::Error) -> (StatusCode, &'static str) {
         | E::CorruptIndex { .. }
         | E::StaleIndex { .. }
         | E::Io { .. }
-        | E::Faiss { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "index"),
+        | E::Faiss { .. }
+        | E::HnswRs { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "index"),
     }
 }
 

@@ -48,9 +48,7 @@ impl Kind {
     pub fn supports(&self, metric: Metric) -> bool {
         match metric {
             Metric::L2 | Metric::Cosine => true,
-            Metric::InnerProduct => {
-                !self.is_built_for_l2() && !matches!(self.structure, Structure::HnswRs { .. })
-            }
+            Metric::InnerProduct => !self.is_built_for_l2(),
             _ => {
                 self.codes == Codes::Flat
                     && self.transforms.is_empty()

@@ -98,7 +98,7 @@ pub enum Structure {
     },
     /// The graph of the crate `hnsw_rs`, which needs no FAISS.
     HnswRs {
-        /// Links per vector and layer, 2 to 256.
+        /// Links per vector and layer, 2 to 255.
         m: usize,
         /// Candidates kept while building, 8 to 4,096.
         ef_construction: usize,

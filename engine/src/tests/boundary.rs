@@ -309,6 +309,7 @@ fn vectors_as_long_as_allowed_have_distances_and_longer_ones_are_refused() {
 fn any_kind() -> impl Strategy<Value = Kind> {
     prop_oneof![
         Just(Kind::flat()),
+        (2_usize..20).prop_map(|m| Kind::hnsw_rs(m, 40)),
         (2_usize..20, any::<bool>()).prop_map(|(m, sq8)| if sq8 {
             Kind::hnsw(m).sq8()
         } else {

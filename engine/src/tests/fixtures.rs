@@ -4,8 +4,27 @@ use crate::{Hit, Index, Kind, Metric, Select};
 
 pub(super) const METRICS: [Metric; 3] = [Metric::L2, Metric::Cosine, Metric::InnerProduct];
 
-pub(super) fn kinds() -> [Kind; 4] {
+/// Every metric there is, `lp` with two exponents.
+pub(super) fn all_metrics() -> Vec<Metric> {
+    let mut all = METRICS.to_vec();
+    all.extend([Metric::L1, Metric::Linf, Metric::Canberra]);
+    all.extend([Metric::BrayCurtis, Metric::JensenShannon]);
+    all.extend([0.5, 3.0].map(|p| Metric::lp(p).unwrap()));
+    all
+}
+
+/// The points as the metric takes them: without components below 0 where it has to be.
+pub(super) fn suited(metric: Metric, points: &[f32]) -> Vec<f32> {
+    let negative = !metric.is_for_nonnegative();
+    let points = points.iter();
+    points
+        .map(|x| if negative { *x } else { x.abs() })
+        .collect()
+}
+
+pub(super) fn kinds() -> [Kind; 5] {
     [
+        Kind::hnsw_rs(16, 100),
         Kind::flat(),
         Kind::hnsw(16),
         Kind::hnsw(16).sq8(),
@@ -72,7 +91,7 @@ pub(super) fn ids(rows: usize) -> Vec<i64> {
 }
 
 pub(super) fn build(metric: Metric, kind: &Kind, dimension: usize, points: &[f32]) -> Index {
-    let mut index = Index::new(dimension, metric, &kind).unwrap();
+    let mut index = Index::new(dimension, metric, kind).unwrap();
     index.train(points).unwrap();
     index.add(&ids(points.len() / dimension), points).unwrap();
     index

@@ -2,8 +2,10 @@
 //! that FAISS gave in Python.
 
 mod boundary;
+mod exact;
 mod fixtures;
 mod golden;
+mod graph;
 mod kmeans;
 mod persist;
 mod recall;

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use super::fixtures::*;
-use crate::{Error, Index, Kind, Metric, SearchParams, Select, Stamp};
+use crate::{Error, Index, Kind, Metric, SearchParams, Select, Stamp, Structure};
 
 const DIMENSION: usize = 12;
 
@@ -288,10 +288,11 @@ fn what_fails_to_be_written_says_so_and_what_faiss_wrote_is_faiss_own() {
         );
         let mut bytes = Vec::new();
         index.raw().write(&mut bytes).unwrap().unwrap();
+        let held_in_rust = matches!(kind.structure, Structure::HnswRs { .. });
         assert_eq!(
-            &bytes[..4],
-            b"IxMp",
-            "FAISS's mark of an index with an id map"
+            bytes.starts_with(b"IxMp"),
+            !held_in_rust,
+            "{kind}: FAISS's mark of an index with an id map"
         );
         for room in [0, 1, 40, bytes.len() / 2, bytes.len() - 1] {
             let error = index.raw().write(&mut Full(room)).unwrap().unwrap_err();

@@ -145,7 +145,6 @@ fn what_does_not_suit_dimension_or_metric_is_refused_with_what_does() {
         ("LSH99", 8, Metric::L2, "LSH99r"),
         ("IVF64,SQ8", 8, Metric::L1, "IVF64,Flat"),
         ("NSG32", 8, Metric::InnerProduct, "HNSW32"),
-        ("hnsw_rs", 8, Metric::InnerProduct, "HNSW32"),
         ("LSH", 8, Metric::InnerProduct, "Flat"),
         ("Pad4,Flat", 8, Metric::L2, "Pad8,Flat"),
     ] {

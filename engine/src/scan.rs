@@ -1,0 +1,138 @@
+//! Comparing with every row, for the indexes that hold their vectors in Rust: the nearest, or all within a distance. It
+//! runs on the calling thread; [`crate::batch`] spreads queries over several. Arguments are checked by its callers.
+
+use std::cmp::Ordering;
+use std::collections::BinaryHeap;
+
+use crate::distance::{between, farness};
+use crate::{Hit, Metric, Select};
+
+/// Rows of one dimension under ascending ids.
+pub(crate) trait Rows {
+    /// The id of each row.
+    fn ids(&self) -> &[i64];
+
+    /// A row's vector, as it was prepared for the metric.
+    fn row(&self, row: usize) -> &[f32];
+}
+
+/// What rows are compared by.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scan<'a> {
+    pub(crate) metric: Metric,
+    pub(crate) dimension: usize,
+    pub(crate) select: Select<'a>,
+}
+
+/// As many numbers as stay in the processor's cache while every query of a batch is compared with them.
+const BLOCK: usize = 1 << 15;
+
+impl Scan<'_> {
+    /// The k nearest of each query, closest first, then by id.
+    pub(crate) fn nearest(&self, rows: &impl Rows, queries: &[f32], k: usize) -> Vec<Vec<Hit>> {
+        let count = queries.len() / self.dimension;
+        let mut found: Vec<Nearest> = (0..count).map(|_| Nearest::new(k)).collect();
+        let ids = rows.ids();
+        let block = (BLOCK / self.dimension).max(1);
+        for start in (0..ids.len()).step_by(block) {
+            let end = ids.len().min(start + block);
+            for (query, nearest) in queries.chunks_exact(self.dimension).zip(&mut found) {
+                for row in (start..end).filter(|&row| self.select.allows(ids[row])) {
+                    let distance = between(self.metric, query, rows.row(row));
+                    nearest.offer(farness(self.metric, distance), ids[row], distance);
+                }
+            }
+        }
+        found.into_iter().map(Nearest::into_hits).collect()
+    }
+
+    #[cfg(test)]
+    /// All within the radius (a similarity's least), closest first, then by id; of more than `limit` the closest.
+    pub(crate) fn within(
+        &self,
+        rows: &impl Rows,
+        query: &[f32],
+        radius: f32,
+        limit: usize,
+    ) -> Vec<Hit> {
+        let mut found = Nearest::new(limit);
+        let farthest = farness(self.metric, radius);
+        for (row, &id) in rows.ids().iter().enumerate() {
+            if self.select.allows(id) {
+                let distance = between(self.metric, query, rows.row(row));
+                let far = farness(self.metric, distance);
+                if far <= farthest {
+                    found.offer(far, id, distance);
+                }
+            }
+        }
+        found.into_hits()
+    }
+
+    /// The distance of the query to each of the rows, of which none is outside.
+    pub(crate) fn distances(&self, rows: &impl Rows, query: &[f32], these: &[i64]) -> Vec<f32> {
+        let rows_of = these.iter().filter_map(|&row| usize::try_from(row).ok());
+        rows_of
+            .map(|row| between(self.metric, query, rows.row(row)))
+            .collect()
+    }
+}
+
+/// The closest so far: a heap with the farthest of them on top.
+struct Nearest {
+    k: usize,
+    heap: BinaryHeap<Candidate>,
+}
+
+impl Nearest {
+    fn new(k: usize) -> Self {
+        let heap = BinaryHeap::new();
+        Self { k, heap }
+    }
+
+    /// Takes it in if it is among the k closest. Ids come ascending, so of two as far the one inside stays.
+    fn offer(&mut self, far: f32, id: i64, distance: f32) {
+        let new = Candidate { far, id, distance };
+        if self.heap.len() < self.k {
+            self.heap.push(new);
+        } else if let Some(mut farthest) = self.heap.peek_mut()
+            && far < farthest.far
+        {
+            *farthest = new;
+        }
+    }
+
+    fn into_hits(self) -> Vec<Hit> {
+        let sorted = self.heap.into_sorted_vec();
+        let hits = sorted
+            .into_iter()
+            .map(|Candidate { id, distance, .. }| Hit { id, distance });
+        hits.collect()
+    }
+}
+
+struct Candidate {
+    far: f32,
+    id: i64,
+    distance: f32,
+}
+
+impl Ord for Candidate {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.far.total_cmp(&other.far).then(self.id.cmp(&other.id))
+    }
+}
+
+impl PartialOrd for Candidate {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Candidate {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Candidate {}
