@@ -87,18 +87,13 @@ fn fashion_mnist(vectors: usize, queries: usize) -> Result<Set, Failure> {
 }
 
 fn glove(vectors: usize, queries: usize) -> Result<Set, Failure> {
-    let path = vinedb::default_home().join("bench/glove.npy");
-    let (rows, dimension) = read_npy(&path)?;
-    let (mut base, mut held_out) = (Vec::new(), Vec::new());
-    for (place, row) in rows.chunks_exact(dimension).enumerate() {
-        if place % HELD_OUT == HELD_OUT - 1 {
-            held_out.extend_from_slice(row);
-        } else {
-            base.extend_from_slice(row);
-        }
-    }
-    base.truncate(vectors * dimension);
-    held_out.truncate(queries * dimension);
+    let Words {
+        dimension,
+        mut base,
+        queries: mut held_out,
+    } = Words::read()?;
+    base.truncate(vectors.saturating_mul(dimension));
+    held_out.truncate(queries.saturating_mul(dimension));
     let truth = most_similar(&base, &held_out, dimension);
     Ok(Set {
         name: "glove",
@@ -108,6 +103,38 @@ fn glove(vectors: usize, queries: usize) -> Result<Set, Failure> {
         queries: held_out,
         truth,
     })
+}
+
+/// The vectors of GloVe, some of them held out to search with.
+pub struct Words {
+    /// Components of a vector.
+    pub dimension: usize,
+    /// Row-major, frequent words first; no vector comes twice.
+    pub base: Vec<f32>,
+    /// Row-major, none of them in the base.
+    pub queries: Vec<f32>,
+}
+
+impl Words {
+    /// All of them.
+    ///
+    /// # Errors
+    /// Where the file is not in the cache folder.
+    pub fn read() -> Result<Self, Failure> {
+        let path = vinedb::default_home().join("bench/glove.npy");
+        let (rows, dimension) = read_npy(&path)?;
+        let (mut base, mut queries) = (Vec::new(), Vec::new());
+        for (place, row) in rows.chunks_exact(dimension).enumerate() {
+            let held_out = place % HELD_OUT == HELD_OUT - 1;
+            let part = if held_out { &mut queries } else { &mut base };
+            part.extend_from_slice(row);
+        }
+        Ok(Self {
+            dimension,
+            base,
+            queries,
+        })
+    }
 }
 
 /// Rows of a two-dimensional NumPy array of float32, stored by rows or by columns, and their length.
@@ -138,8 +165,9 @@ fn read_npy(path: &PathBuf) -> Result<(Vec<f32>, usize), Failure> {
     Ok(((0..numbers.len()).map(by_rows).collect(), dimension))
 }
 
-/// The rows of `base` with the largest cosine to each query, compared one by one.
-fn most_similar(base: &[f32], queries: &[f32], dimension: usize) -> Vec<Vec<usize>> {
+/// The [`K`] rows of `base` with the largest cosine to each query, compared one by one.
+#[must_use]
+pub fn most_similar(base: &[f32], queries: &[f32], dimension: usize) -> Vec<Vec<usize>> {
     let (base, queries) = (unit(base, dimension), unit(queries, dimension));
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let share = (queries.len() / dimension).div_ceil(threads).max(1) * dimension;
