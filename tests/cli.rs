@@ -196,40 +196,6 @@ fn the_text_is_made_by_the_template_and_the_fields_stay_whole() {
 }
 
 #[test]
-fn clusters_are_the_groups_that_are_there() {
-    let scratch = Scratch::new();
-    scratch.json("create", &["c", "--dimension", "2", "--metric", "l2"]);
-    let group = |centre: f64, count: usize| {
-        (0..count).map(move |number| {
-            let offset = f64::from(u32::try_from(number).unwrap()) / 100.0;
-            json!({"key": format!("{centre}/{number}"), "vector": [centre + offset, centre - offset]})
-        })
-    };
-    let rows: Vec<Value> = group(0.0, 50)
-        .chain(group(100.0, 30))
-        .chain(group(-70.0, 20))
-        .collect();
-    scratch.write("rows.json", Value::from(rows).to_string());
-    scratch.json("import", &["c", "rows.json"]);
-    let found = scratch.json("cluster", &["c", "-k", "3"]);
-    let clusters = found["clusters"].as_array().unwrap();
-    let sizes: Vec<&Value> = clusters.iter().map(|cluster| &cluster["size"]).collect();
-    assert_eq!(sizes, [50, 30, 20]);
-    for (cluster, group) in clusters.iter().zip(["0/", "100/", "-70/"]) {
-        let nearest = cluster["nearest"].as_array().unwrap();
-        assert!(!nearest.is_empty());
-        for member in nearest {
-            assert!(
-                member["key"].as_str().unwrap().starts_with(group),
-                "{member}"
-            );
-        }
-    }
-    let printed = scratch.run("cluster", &["c", "-k", "3"]).ok().stdout;
-    assert!(printed.contains("50 documents (50.0 %)"), "{printed}");
-}
-
-#[test]
 fn models_lists_the_default_one() {
     let models = vinedb(["models", "--json"]).ok().json();
     let models = models.as_array().unwrap();

@@ -32,15 +32,15 @@ use tower::ServiceExt;
 use vinedb::{Database, HashEmbedder, Options, http::router};
 
 /// A database with a server over it, in a folder of its own.
-struct App {
-    db: Database,
+pub(crate) struct App {
+    pub(crate) db: Database,
     router: Router,
     _folder: TempDir,
 }
 
 /// What a request was answered.
 #[derive(Debug)]
-struct Reply {
+pub(crate) struct Reply {
     status: StatusCode,
     headers: HeaderMap,
     json: Value,
@@ -61,7 +61,7 @@ impl App {
     }
 
     /// With a collection `points` of five points on a line, the vectors `[0, 1]` to `[4, 1]` under the keys 0 to 4.
-    async fn with_points() -> Self {
+    pub(crate) async fn with_points() -> Self {
         let app = Self::new();
         let config = json!({"dimension": 2, "metric": "l2"});
         app.put("/collections/points", &config).await.is(201);
@@ -100,7 +100,7 @@ impl App {
         self.json("PUT", uri, body.to_string()).await
     }
 
-    async fn post(&self, uri: &str, body: &Value) -> Reply {
+    pub(crate) async fn post(&self, uri: &str, body: &Value) -> Reply {
         self.json("POST", uri, body.to_string()).await
     }
 
@@ -161,14 +161,14 @@ impl App {
 impl Reply {
     /// The answer, when it has this status.
     #[track_caller]
-    fn is(self, status: u16) -> Value {
+    pub(crate) fn is(self, status: u16) -> Value {
         assert_eq!(self.status.as_u16(), status, "{self:?}");
         self.json
     }
 
     /// The message of an error of this status and code, in the shape that all errors have.
     #[track_caller]
-    fn fails(self, status: u16, code: &str) -> Failed {
+    pub(crate) fn fails(self, status: u16, code: &str) -> Failed {
         assert_eq!(
             (self.status.as_u16(), self.json["error"]["code"].as_str()),
             (status, Some(code)),
@@ -196,7 +196,7 @@ impl Reply {
 
 /// What an error says.
 #[derive(Debug)]
-struct Failed {
+pub(crate) struct Failed {
     message: String,
     field: Option<String>,
 }
@@ -204,7 +204,7 @@ struct Failed {
 impl Failed {
     /// Whether the message holds all of these.
     #[track_caller]
-    fn says(self, parts: &[&str]) -> Self {
+    pub(crate) fn says(self, parts: &[&str]) -> Self {
         for part in parts {
             assert!(self.message.contains(part), "{part:?} is not in {self:?}");
         }
@@ -212,7 +212,7 @@ impl Failed {
     }
 
     #[track_caller]
-    fn names(self, field: &str) {
+    pub(crate) fn names(self, field: &str) {
         assert_eq!(self.field.as_deref(), Some(field), "{self:?}");
     }
 }
@@ -247,7 +247,7 @@ fn keys_of(answer: &Value) -> Value {
 }
 
 /// The answer as a type of the library, which must hold all of it.
-fn typed<T: serde::de::DeserializeOwned + serde::Serialize>(json: Value) -> T {
+pub(crate) fn typed<T: serde::de::DeserializeOwned + serde::Serialize>(json: Value) -> T {
     let value: T = serde_json::from_value(json.clone()).unwrap();
     let text = serde_json::to_string(&value).unwrap();
     assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), json);

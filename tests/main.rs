@@ -4,6 +4,7 @@
 mod bad_input;
 mod browser;
 mod cli;
+mod cluster;
 mod crash;
 mod golden;
 mod http;

@@ -4,7 +4,7 @@
 //! the kind no longer fits, when too much of the old one is deleted, when it cannot grow, or when it learned from too few.
 //! Nothing that searches see is touched here.
 
-use std::ops::ControlFlow;
+use std::{ops::ControlFlow, thread};
 
 use engine::{Codes, Index, IndexSpec, Kind, Stage, Structure, Transform, report, sample_rows};
 
@@ -51,15 +51,15 @@ impl Core {
 /// The new index, and whether it still holds deleted ids.
 pub(crate) fn build(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bool)> {
     match order.effort {
-        Effort::Background => {
-            engine::with_threads(background_threads(), || build_with(core, start, order))
-        }
+        Effort::Background => in_background(|| build_with(core, start, order)),
         Effort::Foreground => build_with(core, start, order),
     }
 }
 
-fn background_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |cores| cores.get().saturating_sub(1).max(1))
+/// Does work for FAISS on all cores but one, which is left to searches.
+pub(crate) fn in_background<T>(work: impl FnOnce() -> T) -> T {
+    let cores = thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    engine::with_threads(cores.saturating_sub(1).max(1), work)
 }
 
 fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bool)> {

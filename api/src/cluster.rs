@@ -1,158 +1,276 @@
-//! Clusters: k-means over a collection's vectors, by FAISS.
+//! Clusters: k-means over a collection's vectors, by FAISS, and what is in each cluster.
+//!
+//! The centroids are learnt from a sample that fits in memory; then every document is assigned to its nearest centroid, page
+//! by page. Mini-batches (Sculley, WWW 2010) would need no sample, but read the collection many times, depend on a learning
+//! rate, and have no objective to compare runs by. No read transaction is held from page to page, so that writers' logs do
+//! not grow meanwhile: the documents are those that were there at the start, less what was deleted or replaced since.
 
-use std::ops::ControlFlow;
+mod answer;
+mod options;
+mod tally;
+mod words;
 
-use engine::{Clustering, KmeansOptions, Metric};
-use serde::{Deserialize, Serialize};
-use storage::{Key, Reader};
+use engine::{Centroids, KmeansOptions, Stage, Watch, report, unwatched};
+use storage::Record;
 
-use crate::{Collection, Document, Error, Result};
+pub use answer::{Choice, Cluster, Clusters, Criterion, Member};
+pub use options::{ClusterOptions, K, MAX_CLUSTERS};
 
-/// Documents shown for each cluster.
-const NEAREST: usize = 3;
-/// Vectors that k-means looks at, at most, in bytes.
-const MAX_BYTES: usize = 4 << 30;
+use crate::{Collection, Document, Result};
+use tally::{Kept, Tally};
+use words::Words;
 
-/// What clustering found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Clusters {
-    /// The clusters, largest first.
-    pub clusters: Vec<Cluster>,
-    /// Documents that were clustered.
-    pub documents: usize,
-    /// What k-means makes small (`l2`) or large (the others), after each iteration.
-    pub objective: Vec<f32>,
-    /// Seed of the random start; the same seed gives the same clusters.
-    pub seed: u64,
-}
-
-/// One cluster.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Cluster {
-    /// Documents in it.
-    pub size: usize,
-    /// The documents nearest to its centroid, nearest first.
-    pub nearest: Vec<Member>,
-    /// Its centre.
-    pub centroid: Vec<f32>,
-}
-
-/// A document of a cluster.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Member {
-    /// The document's key.
-    pub key: Key,
-    /// What the clustering's metric says between it and the centroid: squared for `l2`, else the inner product.
-    pub distance: f32,
-    /// The document.
-    pub document: Document,
-}
+/// Bytes of vectors, and documents, that are read at a time.
+const PAGE_BYTES: usize = 16 << 20;
+const PAGE: usize = 4096;
+/// Documents whose words are counted: of one cluster, and of all together.
+const WORDED: usize = 200;
+const WORDED_IN_ALL: usize = 20_000;
+/// Texts in memory at a time; one may have 16 MiB.
+const TEXTS: usize = 16;
 
 impl Collection {
-    /// Parts the documents into `k` clusters: spherical k-means for `cosine` and `inner_product`, plain for `l2`. Two calls on
-    /// the same documents give the same clusters.
+    /// Parts the documents into clusters: as many as asked for, `collection.cluster(12)`, or as fit them best,
+    /// `collection.cluster(K::Auto)`. Two calls on the same documents give the same clusters.
+    ///
+    /// ```
+    /// use vinedb::{ClusterOptions, CollectionConfig, Database, Document, Metric};
+    ///
+    /// # fn main() -> vinedb::Result<()> {
+    /// # let dir = tempfile::tempdir().unwrap();
+    /// let db = Database::open(dir.path())?;
+    /// let points = db.create_collection("points", CollectionConfig::given(2).metric(Metric::L2))?;
+    /// let at = |key: &str, x| Document::from_vector(key, vec![x, 0.0]);
+    /// points.upsert(vec![at("a", 0.0), at("b", 1.0), at("c", 50.0), at("d", 51.0), at("e", 52.0)])?;
+    ///
+    /// let found = points.cluster(2)?;
+    /// assert_eq!(found.clusters[0].size, 3);
+    /// assert_eq!(found.clusters[0].nearest[0].key, "d".into());
+    /// let found = points.cluster(ClusterOptions::new(2).nearest(0))?;
+    /// assert!(found.clusters[0].nearest.is_empty());
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// # Errors
-    /// When `k` is 0 or more than there are documents, or the vectors take more than 4 GiB.
-    pub fn cluster(&self, k: usize) -> Result<Clusters> {
-        let reader = self.core.read()?;
-        let (ids, vectors) = self.all_vectors(&reader)?;
-        if !(1..=ids.len()).contains(&k) {
-            return Err(Error::invalid(
-                "k",
-                k,
-                format!("1 to {}, the number of documents", ids.len()),
-            ));
-        }
-        let spherical = self.config().metric != Metric::L2;
-        let options = KmeansOptions {
-            spherical,
-            ..KmeansOptions::default()
-        };
-        let clustering =
-            engine::kmeans(&vectors, self.dimension(), k, &options, &engine::unwatched)?;
-        let clusters = describe(&reader, &ids, &clustering, spherical)?;
-        Ok(Clusters {
-            clusters,
-            documents: ids.len(),
-            objective: clustering.objective,
-            seed: options.seed,
-        })
+    /// When `k` is 0 or more than there are documents, or another option is out of its range; when there are no documents,
+    /// or the store cannot be read.
+    pub fn cluster(&self, options: impl Into<ClusterOptions>) -> Result<Clusters> {
+        self.cluster_with(&options.into(), &unwatched)
     }
 
-    fn all_vectors(&self, reader: &Reader<'_>) -> Result<(Vec<i64>, Vec<f32>)> {
-        let rows = usize::try_from(reader.count(None)?).unwrap_or(usize::MAX);
-        let bytes = rows
-            .saturating_mul(self.dimension())
-            .saturating_mul(size_of::<f32>());
-        if bytes > MAX_BYTES {
-            return Err(Error::invalid(
-                "documents",
-                format!("{rows} ({bytes} bytes of vectors)"),
-                format!("at most {MAX_BYTES} bytes of vectors"),
-            ));
+    /// As [`Collection::cluster`], telling `watch` of each step: of k-means, an iteration.
+    ///
+    /// # Errors
+    /// As [`Collection::cluster`]; and `Error::Engine` with [`engine::Error::Cancelled`] when `watch` says so.
+    pub fn cluster_with(&self, options: &ClusterOptions, watch: Watch<'_>) -> Result<Clusters> {
+        options.validate(self.dimension())?;
+        let ids = match &options.filter {
+            Some(filter) => self.core.read()?.matching(filter)?,
+            None => self.core.read()?.ids()?,
+        };
+        Work {
+            collection: self,
+            options,
+            kmeans: KmeansOptions {
+                seed: options.seed,
+                iterations: options.iterations,
+                redo: options.redo,
+                spherical: options
+                    .spherical
+                    .unwrap_or(self.config().metric.is_similarity()),
+                sample: Some(usize::MAX),
+                ..KmeansOptions::default()
+            },
+            ids,
+            watch,
         }
-        let mut ids = Vec::with_capacity(rows);
-        let mut vectors = Vec::with_capacity(rows * self.dimension());
-        reader.for_each_vector(0, &mut |id, vector| {
-            ids.push(id);
-            vectors.extend_from_slice(vector);
-            ControlFlow::Continue(())
-        })?;
-        Ok((ids, vectors))
+        .run()
     }
 }
 
-fn describe(
-    reader: &Reader<'_>,
-    ids: &[i64],
-    clustering: &Clustering,
-    spherical: bool,
-) -> Result<Vec<Cluster>> {
-    let mut members: Vec<Vec<usize>> = vec![Vec::new(); clustering.sizes.len()];
-    for (row, &cluster) in clustering.assignments.iter().enumerate() {
-        members[cluster as usize].push(row);
+/// One clustering.
+struct Work<'a> {
+    collection: &'a Collection,
+    options: &'a ClusterOptions,
+    /// The sample is taken here already: all that the engine is given takes part.
+    kmeans: KmeansOptions,
+    /// All that may be clustered.
+    ids: Vec<i64>,
+    watch: Watch<'a>,
+}
+
+impl Work<'_> {
+    fn run(&self) -> Result<Clusters> {
+        let (centroids, choice) = self.learn()?;
+        let tallies = self.assign(&centroids)?;
+        let clusters = self.describe(&centroids, &tallies)?;
+        Ok(Clusters {
+            documents: tallies.iter().map(|tally| tally.size).sum(),
+            sampled: centroids.sampled(),
+            objective: centroids.objective().to_vec(),
+            iterations: self.options.iterations,
+            redo: self.options.redo,
+            seed: self.options.seed,
+            spherical: self.kmeans.spherical,
+            choice,
+            clusters,
+        })
     }
-    let mut clusters = Vec::with_capacity(members.len());
-    for (mut rows, centroid) in members
-        .into_iter()
-        .zip(clustering.centroids.chunks(clustering.dimension))
-    {
-        let size = rows.len();
-        let order = |row: &usize| {
-            if spherical {
-                -clustering.distances[*row]
-            } else {
-                clustering.distances[*row]
+
+    /// The centroids, from the sample alone.
+    fn learn(&self) -> Result<(Centroids, Option<Choice>)> {
+        let sample = self.sample()?;
+        let dimension = self.collection.dimension();
+        let (k, choice) = match self.options.k {
+            K::Fixed(k) => (k, None),
+            K::Auto => {
+                let choice = engine::choose_k(&sample, dimension, &self.kmeans, self.watch)?;
+                (choice.k, Some(choice.into()))
             }
         };
-        rows.sort_by(|a, b| order(a).total_cmp(&order(b)));
-        rows.truncate(NEAREST);
-        clusters.push(Cluster {
-            size,
-            nearest: nearest(reader, ids, clustering, &rows)?,
-            centroid: centroid.to_vec(),
-        });
+        let centroids = Centroids::train(&sample, dimension, k, &self.kmeans, self.watch)?;
+        Ok((centroids, choice))
     }
-    clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.size));
-    Ok(clusters)
+
+    /// The vectors that the centroids are learnt from, row after row.
+    fn sample(&self) -> Result<Vec<f32>> {
+        let dimension = self.collection.dimension();
+        let size = self.options.sampled(self.ids.len(), dimension)?;
+        let rows = engine::sample_rows(self.ids.len(), size, self.options.seed);
+        let ids: Vec<i64> = rows.into_iter().map(|row| self.ids[row]).collect();
+        let mut sample = Vec::with_capacity(size * dimension);
+        self.pages(&ids, Stage::Sampling, |_, vectors| {
+            sample.extend_from_slice(vectors);
+            Ok(())
+        })?;
+        // What was deleted meanwhile may be missing.
+        self.options.sampled(sample.len() / dimension, dimension)?;
+        Ok(sample)
+    }
+
+    /// Every document to its nearest centroid.
+    fn assign(&self, centroids: &Centroids) -> Result<Vec<Tally>> {
+        let kept = Kept {
+            nearest: self.options.nearest,
+            drawn: match self.options.words {
+                0 => 0,
+                _ => (WORDED_IN_ALL / centroids.len()).clamp(1, WORDED),
+            },
+        };
+        let mut tallies: Vec<Tally> = (0..centroids.len()).map(|_| Tally::new(kept)).collect();
+        let (spherical, seed) = (self.kmeans.spherical, self.options.seed);
+        self.pages(&self.ids, Stage::Assigning, |ids, vectors| {
+            for (&id, near) in ids.iter().zip(centroids.nearest(vectors)?) {
+                tallies[near.cluster as usize].add(id, near, spherical, seed);
+            }
+            Ok(())
+        })?;
+        Ok(tallies)
+    }
+
+    /// Hands the vectors of these ids to `take`, pages of them with the ids that are still there; each page is read by itself.
+    fn pages(
+        &self,
+        ids: &[i64],
+        stage: Stage,
+        mut take: impl FnMut(&[i64], &[f32]) -> Result<()>,
+    ) -> Result<()> {
+        let row = self.collection.dimension() * size_of::<f32>();
+        let page = (PAGE_BYTES / row).clamp(1, PAGE);
+        let mut done = 0;
+        for wanted in ids.chunks(page) {
+            report(self.watch, stage, done, ids.len())?;
+            let found = self.collection.core.read()?.vectors(wanted)?;
+            let there = wanted
+                .iter()
+                .zip(&found)
+                .filter(|(_, found)| found.is_some());
+            let there: Vec<i64> = there.map(|(id, _)| *id).collect();
+            take(
+                &there,
+                &found.into_iter().flatten().flatten().collect::<Vec<f32>>(),
+            )?;
+            done += wanted.len();
+        }
+        report(self.watch, stage, done, ids.len())?;
+        Ok(())
+    }
+
+    /// The clusters, largest first.
+    fn describe(&self, centroids: &Centroids, tallies: &[Tally]) -> Result<Vec<Cluster>> {
+        let words = self.words(tallies)?;
+        let documents: usize = tallies.iter().map(|tally| tally.size).sum();
+        let dimension = self.collection.dimension();
+        let parts = tallies
+            .iter()
+            .zip(words)
+            .zip(centroids.vectors().chunks(dimension));
+        let mut clusters = parts
+            .map(|((tally, words), centroid)| {
+                Ok(Cluster {
+                    size: tally.size,
+                    share: share(tally.size, documents),
+                    words,
+                    nearest: self.members(&tally.nearest())?,
+                    centroid: centroid.to_vec(),
+                })
+            })
+            .collect::<Result<Vec<Cluster>>>()?;
+        clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.size));
+        Ok(clusters)
+    }
+
+    fn words(&self, tallies: &[Tally]) -> Result<Vec<Vec<String>>> {
+        let mut words = Words::new(tallies.len());
+        for (cluster, tally) in tallies.iter().enumerate() {
+            report(self.watch, Stage::Describing, cluster, tallies.len())?;
+            for ids in tally.drawn().chunks(TEXTS) {
+                let records = self.collection.core.read()?.records(ids, false)?;
+                for text in records
+                    .into_iter()
+                    .flatten()
+                    .filter_map(|record| record.text)
+                {
+                    words.add(cluster, &text);
+                }
+            }
+        }
+        report(self.watch, Stage::Describing, tallies.len(), tallies.len())?;
+        let sizes: Vec<usize> = tallies.iter().map(|tally| tally.size).collect();
+        Ok(words.telling(&sizes, self.options.words))
+    }
+
+    fn members(&self, nearest: &[(i64, f32)]) -> Result<Vec<Member>> {
+        let ids: Vec<i64> = nearest.iter().map(|(id, _)| *id).collect();
+        let records = self.collection.core.read()?.records(&ids, false)?;
+        let member = |(&(_, distance), record): (&(i64, f32), Option<Record>)| {
+            let document = Document::from(record?);
+            Some(Member {
+                key: document.key.clone(),
+                distance,
+                document,
+            })
+        };
+        Ok(nearest.iter().zip(records).filter_map(member).collect())
+    }
 }
 
-fn nearest(
-    reader: &Reader<'_>,
-    ids: &[i64],
-    clustering: &Clustering,
-    rows: &[usize],
-) -> Result<Vec<Member>> {
-    let wanted: Vec<i64> = rows.iter().map(|&row| ids[row]).collect();
-    let records = reader.records(&wanted, false)?;
-    let member = |(&row, record): (&usize, Option<storage::Record>)| {
-        let document = Document::from(record?);
-        Some(Member {
-            key: document.key.clone(),
-            distance: clustering.distances[row],
-            document,
-        })
-    };
-    Ok(rows.iter().zip(records).filter_map(member).collect())
+impl From<engine::Choice> for Choice {
+    fn from(choice: engine::Choice) -> Self {
+        Self {
+            criterion: Criterion::SimplifiedSilhouette,
+            scores: choice.scores,
+            sampled: choice.sampled,
+        }
+    }
+}
+
+fn share(part: usize, whole: usize) -> f32 {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a share, to the precision of a float"
+    )]
+    let share = (part as f64 / whole.max(1) as f64) as f32;
+    share
 }

@@ -225,6 +225,12 @@ impl Error {
         }
     }
 
+    /// Whether the caller's own [`crate::Watch`] ended the work.
+    #[must_use]
+    pub fn is_cancelled(&self) -> bool {
+        matches!(self, Self::Engine(engine::Error::Cancelled))
+    }
+
     /// An I/O error that names its path.
     pub(crate) fn io(path: impl Into<PathBuf>, source: std::io::Error) -> Self {
         Self::Io {

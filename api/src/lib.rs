@@ -47,7 +47,7 @@ mod template;
 mod view;
 mod write;
 
-pub use cluster::{Cluster, Clusters, Member};
+pub use cluster::{Choice, Cluster, ClusterOptions, Clusters, Criterion, K, MAX_CLUSTERS, Member};
 pub use collection::{Collection, Page, Stats, Upserted};
 pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
 pub use database::{Database, Options};
@@ -56,7 +56,7 @@ pub use embedder::{
     Embed, Embeddings, HashEmbedder, Identity, Options as EmbeddingOptions, Purpose,
 };
 pub use engine::{
-    Codes, Device, IndexSpec, Kind, Metric, Progress, Refine, Scalar, SearchParams, Stage,
+    Codes, Device, IndexSpec, Kind, Metric, Progress, Refine, Scalar, Score, SearchParams, Stage,
     Structure, Transform, Watch, unwatched,
 };
 pub use error::{Error, Result};

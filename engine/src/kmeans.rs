@@ -299,7 +299,12 @@ fn best_run(
             done += 1;
             answer
         };
-        let found = one_run(points, dimension, k, options.of_run(run), &mut step)?;
+        let mut attempt = || one_run(points, dimension, k, options.of_run(run), &mut step);
+        let found = if points.len().saturating_mul(k) < WORTH_THREADS {
+            with_threads(1, &mut attempt)
+        } else {
+            attempt()
+        }?;
         let better = |best: &(Vec<f32>, Vec<f32>)| options.is_better(&found.1, &best.1);
         if best.as_ref().is_none_or(better) {
             best = Some(found);
@@ -378,6 +383,9 @@ fn longest(count: usize) -> f32 {
     let sum_to_square = 8.0 * count as f32;
     (f32::MAX / sum_to_square).sqrt().min(vectors::MAX_NORM)
 }
+
+/// Multiplications of an iteration, below which it takes longer to wake threads than to do without.
+const WORTH_THREADS: usize = 1 << 22;
 
 /// FAISS counts points with an int.
 const MAX_POINTS: usize = i32::MAX as usize;

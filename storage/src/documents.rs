@@ -20,6 +20,7 @@ const RECORDS_AFTER: &str =
 const VECTOR: &str = "SELECT vector FROM vectors WHERE id = ?1";
 const VECTORS_AFTER: &str = "SELECT id, vector FROM vectors WHERE id > ?1 ORDER BY id";
 const ID_OF_KEY: &str = "SELECT id FROM documents WHERE key = ?1";
+const IDS: &str = "SELECT id FROM documents ORDER BY id";
 const METADATA: &str = "SELECT id, metadata FROM documents ORDER BY id";
 const INSERT: &str =
     "INSERT INTO documents (key, key_integer, metadata, text) VALUES (?1, ?2, ?3, ?4)";
@@ -149,6 +150,12 @@ pub(crate) fn ids_of_keys(connection: &Connection, keys: &[Key]) -> rusqlite::Re
         ids.extend(id.filter(|id| seen.insert(*id)));
     }
     Ok(ids)
+}
+
+/// The ids of all documents, ascending.
+pub(crate) fn ids(connection: &Connection) -> rusqlite::Result<Vec<i64>> {
+    let mut statement = connection.prepare_cached(IDS)?;
+    statement.query_map([], |row| row.get(0))?.collect()
 }
 
 /// The ids of the documents that fit, ascending.

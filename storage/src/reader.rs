@@ -79,6 +79,13 @@ impl<'s> Reader<'s> {
         })
     }
 
+    /// The internal ids of all documents, ascending: eight bytes each.
+    pub fn ids(&self) -> Result<Vec<i64>> {
+        self.run("list documents", |connection| {
+            Ok(documents::ids(connection)?)
+        })
+    }
+
     /// The internal ids of the documents that fit, ascending. Looks at the metadata of every document.
     ///
     /// # Errors

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vinedb::{Device, Filter, IndexSpec, Key, MAX_TOP_K, Metric};
+use vinedb::{Device, Filter, IndexSpec, K, Key, MAX_TOP_K, Metric};
 
 use super::params::Given;
 
@@ -221,9 +221,33 @@ pub(crate) struct Stats {
 pub(crate) struct Cluster {
     #[command(flatten)]
     pub(crate) at: Named,
-    /// How many clusters
-    #[arg(short = 'k', long = "clusters", value_name = "N", value_parser = at_least_one)]
-    pub(crate) k: usize,
+    /// How many clusters; auto: as many as fit the documents best
+    #[arg(short = 'k', long = "clusters", value_name = "N|auto")]
+    pub(crate) k: K,
+    /// Decides where the centroids start and which documents they are learnt from [default: 1234]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// How often documents are assigned and centroids moved [default: 25]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) iterations: Option<usize>,
+    /// How often to start anew; the best is kept [default: 1]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) redo: Option<usize>,
+    /// Compare vectors by their angle alone, or with =false not [default: for cosine and inner_product]
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    pub(crate) spherical: Option<bool>,
+    /// How many documents the centroids are learnt from, at most [default: 256 per cluster, at least 65536]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) sample: Option<usize>,
+    /// Documents shown of each cluster [default: 3]
+    #[arg(long, value_name = "N")]
+    pub(crate) nearest: Option<usize>,
+    /// Words that tell each cluster from the others [default: 10]
+    #[arg(long, value_name = "N")]
+    pub(crate) words: Option<usize>,
+    /// Only documents that pass, such as '{"country": "Italy"}'
+    #[arg(long, value_name = "JSON", value_parser = filter)]
+    pub(crate) filter: Option<Filter>,
 }
 
 #[derive(Debug, Args)]

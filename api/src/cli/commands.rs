@@ -5,13 +5,12 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use serde::Serialize;
 use vinedb::{
-    Clusters, Collection, CollectionConfig, Database, Document, Key, Manifest, ModelInfo, Options,
-    Stats,
+    Collection, CollectionConfig, Database, Document, Key, Manifest, ModelInfo, Options, Stats,
 };
 
 use super::{
     Outcome, args,
-    output::{self, Output, excerpt, fields, thousands},
+    output::{self, Output, thousands},
 };
 
 fn read(home: PathBuf, dir: &Path) -> Result<Database> {
@@ -190,42 +189,6 @@ fn stats_text(stats: &Stats) -> String {
 
 fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
-}
-
-pub(crate) fn cluster(args: args::Cluster, home: PathBuf, output: &Output) -> Result<Outcome> {
-    let collection = read(home, &args.at.dir)?.collection(&args.at.name)?;
-    output.result(&collection.cluster(args.k)?, clusters_text)?;
-    Ok(Outcome::Done)
-}
-
-fn clusters_text(found: &Clusters) -> String {
-    let mut lines = Vec::new();
-    for (number, cluster) in found.clusters.iter().enumerate() {
-        let share = 100.0 * cluster.size as f64 / found.documents.max(1) as f64;
-        lines.push(format!(
-            "cluster {}: {} documents ({share:.1} %)",
-            number + 1,
-            thousands(cluster.size as u64)
-        ));
-        for member in &cluster.nearest {
-            let text = member
-                .document
-                .text
-                .as_deref()
-                .map(excerpt)
-                .unwrap_or_default();
-            let described = if text.is_empty() {
-                fields(&member.document.metadata)
-            } else {
-                text
-            };
-            lines.push(format!(
-                "    {:.4}  {}  {described}",
-                member.distance, member.key
-            ));
-        }
-    }
-    lines.join("\n")
 }
 
 pub(crate) fn compact(args: args::Named, home: PathBuf, output: &Output) -> Result<Outcome> {

@@ -1,6 +1,7 @@
 //! The command line: arguments, and one module per command that is more than a call of the facade.
 
 mod args;
+mod cluster;
 mod commands;
 mod embed;
 mod import;
@@ -77,7 +78,7 @@ fn execute(cli: Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Delete(args) => commands::delete(args, home, output),
         Command::Count(args) => commands::count(args, home, output),
         Command::Stats(args) => commands::stats(args, home, output),
-        Command::Cluster(args) => commands::cluster(args, home, output),
+        Command::Cluster(args) => cluster::run(args, home, output),
         Command::Compact(args) => commands::compact(args, home, output),
         Command::Drop(args) => commands::drop_collection(args, home, output),
         Command::Snapshot(args) => commands::snapshot(args, home, output),

@@ -1,7 +1,8 @@
-//! Progress: a bar with rate and time left on a terminal, a plain line every few seconds elsewhere.
+//! Progress: a bar with time left on a terminal, a plain line every few seconds elsewhere.
 
 use std::{
     io::{self, Read, Write},
+    ops::ControlFlow,
     path::Path,
     sync::{
         Arc, Mutex, PoisonError,
@@ -12,7 +13,10 @@ use std::{
 
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::output::{stderr_is_terminal, thousands};
+use super::{
+    interrupt::Interrupt,
+    output::{stderr_is_terminal, thousands},
+};
 
 /// The first line comes early, so that one knows that it runs; a short import says nothing at all.
 const FIRST_LINE_AFTER: Duration = Duration::from_secs(1);
@@ -31,16 +35,7 @@ pub(crate) struct Progress {
 impl Progress {
     /// For files of `total` bytes together.
     pub(crate) fn new(total: u64) -> Self {
-        let bar = if stderr_is_terminal() {
-            ProgressBar::new(total.max(1))
-        } else {
-            ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
-        };
-        let style = ProgressStyle::with_template("{prefix} {wide_bar} {percent:>3} % {msg}");
-        bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-        if stderr_is_terminal() {
-            bar.enable_steady_tick(Duration::from_millis(200));
-        }
+        let bar = bar(total, "{prefix} {wide_bar} {percent:>3} % {msg}");
         let now = Instant::now();
         Self {
             bar,
@@ -106,15 +101,9 @@ impl Progress {
     }
 
     fn line(&self, rate: &str) {
-        let mut next = self
-            .next_line
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        if now < *next {
+        if !is_due(&self.next_line) {
             return;
         }
-        *next = now + LINE_EVERY;
         let (read, left) = self.left().unwrap_or_default();
         let _ = writeln!(io::stderr(), "{rate}{read}{left}");
     }
@@ -132,6 +121,72 @@ impl Progress {
             format!(", about {} left", HumanDuration(left)),
         ))
     }
+}
+
+/// On a terminal; hidden elsewhere.
+fn bar(total: u64, template: &str) -> ProgressBar {
+    let bar = if stderr_is_terminal() {
+        ProgressBar::new(total.max(1))
+    } else {
+        ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+    };
+    let style = ProgressStyle::with_template(template);
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
+    if stderr_is_terminal() {
+        bar.enable_steady_tick(Duration::from_millis(200));
+    }
+    bar
+}
+
+/// The progress of work that tells each of its steps, and goes on until the user asks to stop.
+pub(crate) struct Steps {
+    bar: ProgressBar,
+    next_line: Mutex<Instant>,
+    interrupt: Interrupt,
+}
+
+impl Steps {
+    pub(crate) fn new(interrupt: Interrupt) -> Self {
+        Self {
+            bar: bar(0, "{prefix} {wide_bar} {pos} of {len}, about {eta} left"),
+            next_line: Mutex::new(Instant::now() + FIRST_LINE_AFTER),
+            interrupt,
+        }
+    }
+
+    /// Shows a step, and says whether there is to be another.
+    pub(crate) fn tell(&self, step: vinedb::Progress) -> ControlFlow<()> {
+        let stage = step.stage.to_string();
+        if self.bar.prefix() != stage {
+            self.bar.set_prefix(stage);
+            self.bar.reset_eta();
+        }
+        self.bar.set_length(step.total as u64);
+        self.bar.set_position(step.done as u64);
+        if !stderr_is_terminal() && is_due(&self.next_line) {
+            let (done, total) = (thousands(step.done as u64), thousands(step.total as u64));
+            let _ = writeln!(io::stderr(), "{}: {done} of {total}", step.stage);
+        }
+        match self.interrupt.is_asked() {
+            true => ControlFlow::Break(()),
+            false => ControlFlow::Continue(()),
+        }
+    }
+
+    pub(crate) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// Whether it is time for the next line; then the one after that is due a while later.
+fn is_due(next_line: &Mutex<Instant>) -> bool {
+    let mut next = next_line.lock().unwrap_or_else(PoisonError::into_inner);
+    let now = Instant::now();
+    let due = now >= *next;
+    if due {
+        *next = now + LINE_EVERY;
+    }
+    due
 }
 
 /// A reader that counts.

@@ -4,6 +4,7 @@
 //! code. `/ready` answers 503 until the state says that it is ready, and again while the server stops. There is no CORS:
 //! pages of other origins can neither read answers nor change anything.
 
+mod cluster;
 mod error;
 mod extract;
 mod guard;
@@ -20,7 +21,7 @@ use axum::{
     Router, middleware,
     routing::{get, post, put},
 };
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
 use crate::Database;
@@ -35,6 +36,9 @@ const MAX_WRITES: usize = 16;
 /// Requests at a time with a body that is large, or of unknown length: together they bound what bodies take of memory.
 const MAX_UPLOADS: usize = 8;
 
+/// Clusterings at a time: each works on all cores but one, and has its sample in memory.
+const MAX_CLUSTERINGS: usize = 2;
+
 /// What the handlers share.
 #[derive(Clone)]
 pub struct AppState {
@@ -46,6 +50,7 @@ struct Shared {
     ready: AtomicBool,
     writes: Semaphore,
     uploads: Semaphore,
+    clusterings: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -58,6 +63,7 @@ impl AppState {
                 ready: AtomicBool::new(true),
                 writes: Semaphore::new(MAX_WRITES),
                 uploads: Semaphore::new(MAX_UPLOADS),
+                clusterings: Arc::new(Semaphore::new(MAX_CLUSTERINGS)),
             }),
         }
     }
@@ -85,6 +91,12 @@ impl AppState {
     /// Waits for a turn to send a large body.
     pub(crate) async fn uploading(&self) -> Option<SemaphorePermit<'_>> {
         self.shared.uploads.acquire().await.ok()
+    }
+
+    /// Waits for a turn to cluster; it is given back when the work is done, which may be after the request.
+    pub(crate) async fn clustering(&self) -> Option<OwnedSemaphorePermit> {
+        let clusterings = Arc::clone(&self.shared.clusterings);
+        clusterings.acquire_owned().await.ok()
     }
 }
 
@@ -134,6 +146,7 @@ pub fn router_with(state: AppState) -> Router {
             "/collections/{name}/search/batch",
             post(routes::search_batch),
         )
+        .route("/collections/{name}/cluster", post(cluster::cluster))
         .fallback(routes::unknown_route)
         .method_not_allowed_fallback(routes::unknown_method)
         .layer(middleware::from_fn_with_state(state.clone(), guard::upload))

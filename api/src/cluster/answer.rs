@@ -1,0 +1,78 @@
+//! What clustering found: the HTTP answer.
+
+use engine::Score;
+use serde::{Deserialize, Serialize};
+use storage::Key;
+
+use crate::Document;
+
+/// What clustering found.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Clusters {
+    /// The clusters, largest first.
+    pub clusters: Vec<Cluster>,
+    /// Documents that were clustered. One that is written or deleted meanwhile is not among them.
+    pub documents: usize,
+    /// Documents that the centroids were learnt from.
+    pub sampled: usize,
+    /// What k-means makes small, or large when `spherical`: the sum of the sample's distances to their centroids, at each
+    /// iteration of the best run.
+    pub objective: Vec<f32>,
+    /// How often documents were assigned and centroids moved.
+    pub iterations: usize,
+    /// How often it was started anew.
+    pub redo: usize,
+    /// Seed of all that is random; the same seed gives the same clusters.
+    pub seed: u64,
+    /// Whether distances are cosines, where larger is closer, rather than squared Euclidean.
+    pub spherical: bool,
+    /// Why there are so many clusters, when that was left to the documents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub choice: Option<Choice>,
+}
+
+/// How the number of clusters came about.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Choice {
+    /// What a number is judged by.
+    pub criterion: Criterion,
+    /// Every number that was tried, ascending; the best score won.
+    pub scores: Vec<Score>,
+    /// Documents that were looked at for this.
+    pub sampled: usize,
+}
+
+/// What a number of clusters is judged by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Criterion {
+    /// The mean of (b - a) / max(a, b), a being a document's distance to its own centroid and b to the next: from -1 to 1,
+    /// larger where clusters lie apart (Hruschka, de Castro and Campello, ICDM 2004).
+    SimplifiedSilhouette,
+}
+
+/// One cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Cluster {
+    /// Documents in it.
+    pub size: usize,
+    /// Its share of all documents, from 0 to 1.
+    pub share: f32,
+    /// The words that tell it from the other clusters, the most telling first; none where documents have no text.
+    pub words: Vec<String>,
+    /// The documents nearest to its centroid, nearest first.
+    pub nearest: Vec<Member>,
+    /// Its centre; of length 1 when spherical.
+    pub centroid: Vec<f32>,
+}
+
+/// A document of a cluster.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Member {
+    /// The document's key.
+    pub key: Key,
+    /// Its distance to the centroid: squared Euclidean, or the cosine when spherical.
+    pub distance: f32,
+    /// The document.
+    pub document: Document,
+}

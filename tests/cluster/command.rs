@@ -1,0 +1,135 @@
+//! `vinedb cluster`, the real binary.
+
+use std::{
+    io::{BufRead, BufReader, Read},
+    process::Stdio,
+};
+
+use serde_json::{Value, json};
+use vinedb::Clusters;
+use vinedb_tests::{Scratch, signal};
+
+/// Texts of two kinds that share their small words, with vectors that lie apart.
+fn texts() -> Scratch {
+    let scratch = Scratch::new();
+    scratch.json("create", &["c", "--dimension", "2", "--metric", "l2"]);
+    let fish = [
+        "salmon and trout",
+        "the trout of the river",
+        "salmon in the river",
+        "a trout and a salmon",
+    ];
+    let bread = ["the rye bread", "bread and butter", "a loaf of rye bread"];
+    let rows = |texts: &[&str], name: &str, centre: f64| -> Vec<Value> {
+        let row = |(number, text): (usize, &&str)| {
+            let offset = f64::from(u32::try_from(number).unwrap()) / 100.0;
+            json!({"key": format!("{name}/{number}"), "text": text, "vector": [centre + offset, centre]})
+        };
+        texts.iter().enumerate().map(row).collect()
+    };
+    let all = [rows(&fish, "fish", 0.0), rows(&bread, "bread", 50.0)].concat();
+    scratch.write("rows.json", Value::from(all).to_string());
+    scratch.json("import", &["c", "rows.json"]);
+    scratch
+}
+
+#[test]
+fn clusters_come_with_their_documents_and_their_words() {
+    let scratch = texts();
+    let found = scratch.json("cluster", &["c", "-k", "2", "--words", "2"]);
+    let clusters = found["clusters"].as_array().unwrap();
+    for (cluster, size, name, words) in [
+        (&clusters[0], 4, "fish", ["salmon", "trout"]),
+        (&clusters[1], 3, "bread", ["bread", "rye"]),
+    ] {
+        assert_eq!(
+            (&cluster["size"], &cluster["words"]),
+            (&json!(size), &json!(words))
+        );
+        assert_eq!(cluster["nearest"].as_array().unwrap().len(), 3);
+        for member in cluster["nearest"].as_array().unwrap() {
+            assert!(
+                member["key"].as_str().unwrap().starts_with(name),
+                "{member}"
+            );
+        }
+    }
+    let typed: Clusters = serde_json::from_value(found.clone()).unwrap();
+    assert_eq!(
+        (typed.iterations, typed.redo, typed.seed, typed.spherical),
+        (25, 1, 1234, false)
+    );
+    let printed = scratch.run("cluster", &["c", "-k", "2"]).ok().stdout;
+    assert!(
+        printed.contains("cluster 1: 4 documents (57.1 %): salmon, trout"),
+        "{printed}"
+    );
+    assert!(printed.contains("fish/1"), "{printed}");
+}
+
+#[test]
+fn every_option_arrives() {
+    let scratch = texts();
+    let args =
+        "c -k 2 --seed 7 --iterations 3 --redo 2 --spherical --sample 6 --nearest 1 --words 0";
+    let found = scratch.json("cluster", &args.split(' ').collect::<Vec<_>>());
+    let found: Clusters = serde_json::from_value(found).unwrap();
+    assert_eq!(
+        (found.seed, found.iterations, found.redo, found.sampled),
+        (7, 3, 2, 6)
+    );
+    assert_eq!(
+        (found.objective.len(), found.documents, found.spherical),
+        (3, 7, true)
+    );
+    for cluster in found.clusters {
+        assert!(cluster.nearest.len() == 1 && cluster.words.is_empty());
+    }
+    let found = scratch.json("cluster", &["c", "-k", "2", "--spherical=false"]);
+    assert_eq!(found["spherical"], false);
+    let found = scratch.json("cluster", &["c", "-k", "auto"]);
+    assert_eq!(found["choice"]["criterion"], "simplified_silhouette");
+    assert_eq!(found["clusters"].as_array().unwrap().len(), 2);
+    let printed = scratch.run("cluster", &["c", "-k", "auto"]).ok().stdout;
+    assert!(
+        printed.starts_with("simplified silhouettes: 2 1.000"),
+        "{printed}"
+    );
+    for (args, named) in [
+        (["-k", "many"], "1 or more, or auto"),
+        (["-k", "0"], "1 or more, or auto"),
+        (["-k", "-2"], "-2"),
+    ] {
+        let run = scratch.run("cluster", &[&["c"][..], &args].concat());
+        assert!(run.code == 2 && run.stderr.contains(named), "{run:?}");
+    }
+}
+
+#[test]
+fn progress_is_told_in_lines_and_an_interrupt_ends_it_with_nothing_printed() {
+    let scratch = texts();
+    // So much that it ends by being told to, if it is heard.
+    let rows: Vec<Value> = (0..5000)
+        .map(|number| json!({"key": number, "vector": [number % 71, number % 89]}))
+        .collect();
+    scratch.write("more.json", Value::from(rows).to_string());
+    scratch.json("import", &["c", "more.json"]);
+    let mut command = scratch.command("cluster", &["c", "-k", "500", "--iterations", "1000"]);
+    command.args(["--redo", "100", "--json"]);
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    said.read_line(&mut line).unwrap();
+    let (stage, numbers) = line.trim().split_once(": ").unwrap();
+    assert!(
+        stage == "clustering" && numbers.ends_with(" of 100,000"),
+        "{line}"
+    );
+    signal(&child, "INT");
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    let run = child.wait_with_output().unwrap();
+    assert_eq!(run.status.code(), Some(130), "{rest}");
+    assert!(run.stdout.is_empty() && rest.contains("stopping"), "{rest}");
+}
