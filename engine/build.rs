@@ -3,6 +3,15 @@
 
 use std::path::PathBuf;
 
+const SOURCES: [&str; 6] = [
+    "shim/adding.cpp",
+    "shim/growth.cpp",
+    "shim/handle.cpp",
+    "shim/rows.cpp",
+    "shim/scan.cpp",
+    "shim/search.cpp",
+];
+
 fn main() {
     println!("cargo:rerun-if-changed=shim");
     println!("cargo:rerun-if-changed=build.rs");
@@ -15,7 +24,7 @@ fn main() {
         .flag("-fopenmp")
         .opt_level(3)
         .include(root.join("include"))
-        .files(["shim/search.cpp", "shim/growth.cpp", "shim/handle.cpp"]);
+        .files(SOURCES);
     println!("cargo:rustc-env=VINEDB_COMPILED_FOR={}", macros(&shim));
     shim.compile("vinedb_faiss_shim");
 }

@@ -1,4 +1,4 @@
-// Training, adding and k-means: as many OpenMP threads as the caller allows.
+// Training and k-means: as many OpenMP threads as the caller allows.
 
 #include "shim.h"
 
@@ -12,10 +12,7 @@
 
 using namespace shim;
 
-namespace {
-
-/// Search in blocks of a fixed size side by side, so that the answer does not depend on the number of threads.
-void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows) {
+void shim::blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows) {
     const idx_t block = 1024;
     std::exception_ptr failure;
 #pragma omp parallel for schedule(dynamic) if (n > block)
@@ -32,6 +29,8 @@ void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, flo
         std::rethrow_exception(failure);
     }
 }
+
+namespace {
 
 /// Called before each iteration of k-means; false ends it.
 using Step = bool (*)(void* context);
@@ -66,17 +65,6 @@ void ivf_train(IndexIDMap& map, IndexIVFFlat& ivf, idx_t n, const float* x) {
     }
 }
 
-void ivf_add(IndexIDMap& map, IndexIVFFlat& ivf, idx_t n, const float* x, const idx_t* ids) {
-    auto quantizer = dynamic_cast<const IndexFlat*>(ivf.quantizer);
-    FAISS_THROW_IF_NOT(quantizer);
-    std::vector<float> distances(n);
-    std::vector<idx_t> lists(n);
-    blocked_search(*quantizer, n, x, 1, distances.data(), lists.data());
-    ivf.add_core(n, x, nullptr, lists.data());
-    map.id_map.insert(map.id_map.end(), ids, ids + n);
-    map.ntotal = ivf.ntotal;
-}
-
 } // namespace
 
 extern "C" {
@@ -89,23 +77,6 @@ int vinedb_faiss_train(IndexIDMap* map, int64_t n, const float* x) {
             map->train(n, x);
         }
     });
-}
-
-/// When FAISS itself fails (out of memory) its parts may disagree; then the index is emptied, which is always safe.
-int vinedb_faiss_add(IndexIDMap* map, int64_t n, const float* x, const int64_t* ids) {
-    const int failed = guarded([&] {
-        if (auto ivf = dynamic_cast<IndexIVFFlat*>(map->index)) {
-            ivf_add(*map, *ivf, n, x, ids);
-        } else {
-            map->add_with_ids(n, x, ids);
-        }
-    });
-    if (failed) {
-        const std::string reason = last_error();
-        guarded([&] { map->reset(); });
-        last_error() = reason;
-    }
-    return failed;
 }
 
 /// Mirrors `KmeansSettings` in ffi/native.rs.

@@ -11,6 +11,7 @@
 #include <memory>
 #include <utility>
 
+#include <faiss/IndexRefine.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/clone_index.h>
 #include <faiss/impl/FaissAssert.h>
@@ -60,6 +61,9 @@ void set_metric(Index& index, faiss::MetricType metric, float exponent) {
     index.metric_arg = exponent;
     if (auto map = dynamic_cast<IndexIDMap*>(&index)) {
         set_metric(*map->index, metric, exponent);
+    } else if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
+        set_metric(*refine->base_index, metric, exponent);
+        set_metric(*refine->refine_index, metric, exponent);
     } else if (auto hnsw = dynamic_cast<IndexHNSW*>(&index)) {
         set_metric(*hnsw->storage, metric, exponent);
     } else if (auto ivf = dynamic_cast<faiss::IndexIVF*>(&index)) {

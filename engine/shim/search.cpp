@@ -1,34 +1,24 @@
-// Searching: one thread per call, nothing of the shared index written to.
+// Searching: one thread per call, nothing of the shared index written to. Wrappers are walked here rather than searched,
+// since FAISS passes a query's parameters through none of them whole.
 
 #include "shim.h"
 
-#include <omp.h>
-
 #include <algorithm>
-#include <cfloat>
-#include <memory>
+#include <limits>
 #include <utility>
 #include <vector>
 
+#include <faiss/IndexNSG.h>
+#include <faiss/IndexPreTransform.h>
+#include <faiss/IndexRefine.h>
 #include <faiss/impl/AuxIndexStructures.h>
-#include <faiss/impl/DistanceComputer.h>
+#include <faiss/impl/FaissAssert.h>
+#include <faiss/impl/IDSelector.h>
 #include <faiss/impl/ResultHandler.h>
-#include <faiss/utils/distances.h>
 
 using namespace shim;
 
 namespace {
-
-/// One OpenMP thread for the calling thread while it lives: searches run in parallel across queries, not inside one.
-struct SingleThreaded {
-    int before = omp_get_max_threads();
-    SingleThreaded() {
-        omp_set_num_threads(1);
-    }
-    ~SingleThreaded() {
-        omp_set_num_threads(before);
-    }
-};
 
 /// Membership by the id of a row: in the bitmap, or with `except` not in it.
 struct RowSelector final : faiss::IDSelector {
@@ -37,8 +27,7 @@ struct RowSelector final : faiss::IDSelector {
     size_t bytes;
     bool except;
 
-    RowSelector(const idx_t* ids, const uint8_t* bits, size_t bytes, bool except)
-            : ids(ids), bits(bits), bytes(bytes), except(except) {}
+    RowSelector(const idx_t* ids, const VinedbAsk& ask) : ids(ids), bits(ask.bits), bytes(ask.bytes), except(ask.except) {}
 
     bool is_member(idx_t row) const override {
         const uint64_t id = ids[row];
@@ -46,61 +35,6 @@ struct RowSelector final : faiss::IDSelector {
         return inside != except;
     }
 };
-
-/// Squared L2 by matrix product, ‖x‖² + ‖y‖² − 2xy, cancels where norms are large beside distances. So take more
-/// candidates than asked for, compute their distances directly, and scan directly where the rounding error of what was
-/// left out (at most 2·d·2⁻²⁴·(‖x‖² + ‖y‖²), with ‖y‖² ≤ 2‖x‖² + 2·distance²) may hide a closer one.
-void flat_l2_batch(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows) {
-    const size_t d = flat.d;
-    const idx_t wide = std::min(flat.ntotal, k + std::max<idx_t>(16, k / 2));
-    std::vector<float> near(n * wide);
-    std::vector<idx_t> labels(n * wide);
-    flat.search(n, x, wide, near.data(), labels.data());
-    std::vector<std::pair<float, idx_t>> direct(wide);
-    for (idx_t q = 0; q < n; q++) {
-        const float* query = x + q * d;
-        const idx_t* candidates = labels.data() + q * wide;
-        for (idx_t j = 0; j < wide; j++) {
-            const idx_t row = candidates[j];
-            const float distance = row < 0 ? FLT_MAX : faiss::fvec_L2sqr(query, flat.get_xb() + row * d, d);
-            direct[j] = {distance, row};
-        }
-        std::partial_sort(direct.begin(), direct.begin() + k, direct.end());
-        const double worst = direct[k - 1].first;
-        const double square = faiss::fvec_norm_L2sqr(query, d);
-        const double error = 2.0 * d * 0x1p-24 * (3 * square + 2 * worst);
-        if (wide < flat.ntotal && near[q * wide + wide - 1] - error < worst) {
-            flat.search(1, query, k, distances + q * k, rows + q * k);
-            continue;
-        }
-        for (idx_t j = 0; j < k; j++) {
-            distances[q * k + j] = direct[j].first;
-            rows[q * k + j] = direct[j].second;
-        }
-    }
-}
-
-} // namespace
-
-void shim::flat_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, faiss::IDSelector* selector, float* distances, idx_t* rows) {
-    if (flat.metric_type == faiss::METRIC_L2 && !selector && n >= faiss::distance_compute_blas_threshold) {
-        return flat_l2_batch(flat, n, x, k, distances, rows);
-    }
-    faiss::SearchParameters parameters;
-    parameters.sel = selector;
-    flat.search(n, x, k, distances, rows, &parameters);
-}
-
-namespace {
-
-void exact_search(const Index& storage, idx_t n, const float* x, idx_t k, faiss::IDSelector* selector, float* distances, idx_t* rows) {
-    if (auto flat = dynamic_cast<const IndexFlat*>(&storage)) {
-        return flat_search(*flat, n, x, k, selector, distances, rows);
-    }
-    faiss::SearchParameters parameters;
-    parameters.sel = selector;
-    storage.search(n, x, k, distances, rows, &parameters);
-}
 
 std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage) {
     std::unique_ptr<faiss::DistanceComputer> plain(storage.get_distance_computer());
@@ -110,106 +44,171 @@ std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage) {
     return std::make_unique<faiss::NegativeDistanceComputer>(plain.release());
 }
 
-/// IndexHNSW::search, less its OpenMP region and with the table of visited rows kept by the thread from search to search.
-void hnsw_search(const IndexHNSW& index, idx_t n, const float* x, idx_t k, int ef, faiss::IDSelector* selector, float* distances, idx_t* rows) {
+/// The table of visited rows, kept by the thread from search to search; each search leaves it cleared.
+faiss::VisitedTable& visited_rows(idx_t rows) {
     thread_local faiss::VisitedTable visited(0);
-    if (visited.visited.size() < size_t(index.ntotal)) {
-        visited = faiss::VisitedTable(int(index.ntotal));
+    if (visited.visited.size() < size_t(rows)) {
+        visited = faiss::VisitedTable(int(rows));
     }
-    faiss::SearchParametersHNSW parameters;
-    parameters.efSearch = ef;
-    parameters.sel = selector;
-    using Results = faiss::HeapBlockResultHandler<faiss::HNSW::C>;
-    Results results(n, distances, rows, k);
-    Results::SingleResultHandler result(results);
-    auto computer = graph_distances(*index.storage);
-    for (idx_t q = 0; q < n; q++) {
-        result.begin(q);
-        computer->set_query(x + q * index.d);
-        index.hnsw.search(*computer, result, visited, &parameters);
-        result.end();
+    return visited;
+}
+
+void negate(float* distances, size_t n) {
+    std::transform(distances, distances + n, distances, [](float distance) { return -distance; });
+}
+
+/// The first k candidates that are selected, in their order; -1 behind them.
+void keep_selected(const std::vector<idx_t>& candidates, const std::vector<float>& distances, const Search& search) {
+    idx_t kept = 0;
+    for (size_t i = 0; i < candidates.size() && kept < search.k; i++) {
+        if (!search.selector || search.selector->is_member(candidates[i])) {
+            search.rows[kept] = candidates[i];
+            search.distances[kept++] = distances[i];
+        }
     }
-    if (faiss::is_similarity_metric(index.metric_type)) {
-        std::transform(distances, distances + n * k, distances, [](float distance) { return -distance; });
+    std::fill(search.rows + kept, search.rows + search.k, -1);
+}
+
+/// The candidates in `rows`, measured anew; the k best of them are the answer.
+void measure_again(faiss::DistanceComputer& computer, bool similarity, const float* query, const idx_t* rows, idx_t n, const Search& search) {
+    computer.set_query(query);
+    std::vector<std::pair<float, idx_t>> found;
+    found.reserve(n);
+    for (idx_t i = 0; i < n; i++) {
+        if (rows[i] >= 0) {
+            const float distance = computer(rows[i]);
+            found.emplace_back(similarity ? -distance : distance, rows[i]);
+        }
+    }
+    const size_t kept = std::min(found.size(), size_t(search.k));
+    std::partial_sort(found.begin(), found.begin() + kept, found.end());
+    for (size_t i = 0; i < kept; i++) {
+        search.distances[i] = similarity ? -found[i].first : found[i].first;
+        search.rows[i] = found[i].second;
+    }
+    std::fill(search.rows + kept, search.rows + search.k, -1);
+}
+
+/// IndexNSG knows no selection: of its candidates, as many as the breadth says, those selected are kept.
+void search_nsg(const faiss::IndexNSG& index, const Search& search) {
+    const idx_t ef = std::min<idx_t>(index.ntotal, std::max<idx_t>(search.breadth, search.k));
+    if (search.exact() || index.nsg.search_L > index.ntotal) {
+        return search_codes(*index.storage, search); // FAISS would look for more rows than there are, for ever
+    }
+    faiss::VisitedTable& visited = visited_rows(index.ntotal);
+    const auto computer = graph_distances(*index.storage);
+    const auto products = search.products ? row_distances(*index.storage, true) : nullptr;
+    std::vector<idx_t> rows(ef);
+    std::vector<float> distances(ef);
+    for (idx_t q = 0; q < search.n; q++) {
+        const Search one = search.one(q, index.d);
+        computer->set_query(one.x);
+        index.nsg.search(*computer, int(ef), rows.data(), distances.data(), visited);
+        visited.advance();
+        keep_selected(rows, distances, one);
+        if (products) {
+            const std::vector<idx_t> kept(one.rows, one.rows + one.k);
+            measure_again(*products, true, one.x, kept.data(), one.k, one);
+        } else if (is_similarity(index, false)) {
+            negate(one.distances, one.k);
+        }
     }
 }
 
-void ivf_search(const IndexIVFFlat& index, idx_t n, const float* x, idx_t k, size_t nprobe, faiss::IDSelector* selector, float* distances, idx_t* rows) {
-    faiss::IVFSearchParameters parameters;
-    parameters.nprobe = nprobe;
-    parameters.sel = selector;
-    index.search(n, x, k, distances, rows, &parameters);
+void any_search(const Index& index, const Search& search);
+
+void search_transformed(const faiss::IndexPreTransform& index, const Search& search) {
+    Search inner = search;
+    inner.x = index.apply_chain(search.n, search.x);
+    const std::unique_ptr<const float[]> owned(inner.x == search.x ? nullptr : inner.x);
+    any_search(*index.index, inner);
 }
 
-void any_search(const Index& index, idx_t n, const float* x, idx_t k, int64_t breadth, faiss::IDSelector* selector, float* distances, idx_t* rows) {
-    const bool exact = breadth < 0;
-    if (auto ivf = dynamic_cast<const IndexIVFFlat*>(&index)) {
-        return ivf_search(*ivf, n, x, k, exact ? ivf->nlist : breadth, selector, distances, rows);
+/// `factor` candidates per answer from the base, which are then measured by the better codes. In place of
+/// IndexRefine::search, which knows two metrics and keeps its candidates in the order of the base where there are few.
+void search_refined(const faiss::IndexRefine& index, const Search& search) {
+    if (search.exact()) {
+        return any_search(*index.refine_index, search);
     }
-    auto hnsw = dynamic_cast<const IndexHNSW*>(&index);
-    if (hnsw && !exact) {
-        return hnsw_search(*hnsw, n, x, k, int(breadth), selector, distances, rows);
+    Search base = search;
+    base.products = false;
+    base.k = search.factor > index.ntotal / search.k ? index.ntotal : search.k * search.factor;
+    std::vector<float> distances(search.n * base.k);
+    std::vector<idx_t> rows(search.n * base.k);
+    base.distances = distances.data();
+    base.rows = rows.data();
+    any_search(*index.base_index, base);
+    const auto computer = row_distances(*index.refine_index, search.products);
+    const bool similarity = is_similarity(*index.refine_index, search.products);
+    for (idx_t q = 0; q < search.n; q++) {
+        const Search one = search.one(q, index.d);
+        measure_again(*computer, similarity, one.x, rows.data() + q * base.k, base.k, one);
     }
-    exact_search(hnsw ? *hnsw->storage : index, n, x, k, selector, distances, rows);
 }
 
-void ivf_distances(const IndexIVFFlat& ivf, const float* query, size_t n, const idx_t* rows, float* distances) {
-    const bool similarity = faiss::is_similarity_metric(ivf.metric_type);
-    for (size_t i = 0; i < n; i++) {
-        const idx_t place = ivf.direct_map.get(rows[i]);
-        const auto codes = ivf.invlists->get_codes(faiss::lo_listno(place));
-        const auto vector = reinterpret_cast<const float*>(codes + faiss::lo_offset(place) * ivf.code_size);
-        distances[i] = similarity ? faiss::fvec_inner_product(query, vector, ivf.d) : faiss::fvec_L2sqr(query, vector, ivf.d);
+void any_search(const Index& index, const Search& search) {
+    if (auto hnsw = dynamic_cast<const IndexHNSW*>(&index)) {
+        return search.exact() ? search_codes(*hnsw->storage, search) : search_graph(*hnsw, search);
     }
-}
-
-void row_distances(const Index& storage, const float* query, size_t n, const idx_t* rows, float* distances) {
-    std::unique_ptr<faiss::DistanceComputer> computer(storage.get_distance_computer());
-    computer->set_query(query);
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4) {
-        computer->distances_batch_4(
-                rows[i], rows[i + 1], rows[i + 2], rows[i + 3], distances[i], distances[i + 1], distances[i + 2], distances[i + 3]);
+    if (auto ivf = dynamic_cast<const faiss::IndexIVF*>(&index)) {
+        return search_lists(*ivf, search);
     }
-    for (; i < n; i++) {
-        distances[i] = (*computer)(rows[i]);
+    if (auto refine = dynamic_cast<const faiss::IndexRefine*>(&index)) {
+        return search_refined(*refine, search);
     }
+    if (auto pre = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
+        return search_transformed(*pre, search);
+    }
+    if (auto nsg = dynamic_cast<const faiss::IndexNSG*>(&index)) {
+        return search_nsg(*nsg, search);
+    }
+    search_codes(index, search);
 }
 
 } // namespace
 
-extern "C" {
-
-/// `breadth`: efSearch or nprobe, -1 for exact. `bits` may be null: no selection. 0 < k <= rows, 0 < breadth otherwise.
-int vinedb_faiss_search(
-        const IndexIDMap* map,
-        int64_t n,
-        const float* x,
-        int64_t k,
-        int64_t breadth,
-        const uint8_t* bits,
-        size_t bytes,
-        bool except,
-        float* distances,
-        int64_t* ids) {
-    return guarded([&] {
-        const SingleThreaded here;
-        RowSelector selector(map->id_map.data(), bits, bytes, except);
-        any_search(*map->index, n, x, k, breadth, bits ? &selector : nullptr, distances, ids);
-        for (int64_t i = 0; i < n * k; i++) {
-            ids[i] = ids[i] < 0 ? -1 : map->id_map[ids[i]];
-        }
-    });
+/// IndexHNSW::search, less its OpenMP region.
+void shim::search_graph(const IndexHNSW& index, const Search& search) {
+    faiss::VisitedTable& visited = visited_rows(index.ntotal);
+    faiss::SearchParametersHNSW parameters;
+    parameters.efSearch = int(search.breadth);
+    parameters.sel = search.selector;
+    using Results = faiss::HeapBlockResultHandler<faiss::HNSW::C>;
+    Results results(search.n, search.distances, search.rows, search.k);
+    Results::SingleResultHandler result(results);
+    auto computer = graph_distances(*index.storage);
+    for (idx_t q = 0; q < search.n; q++) {
+        result.begin(q);
+        computer->set_query(search.x + q * index.d);
+        index.hnsw.search(*computer, result, visited, &parameters);
+        result.end();
+    }
+    if (faiss::is_similarity_metric(index.metric_type)) {
+        negate(search.distances, search.n * search.k);
+    }
 }
 
-/// Distances from one query to rows, all of them 0 <= row < rows.
-int vinedb_faiss_distances(const IndexIDMap* map, const float* query, size_t n, const int64_t* rows, float* distances) {
+extern "C" {
+
+/// 0 < k <= rows; the breadth is positive or -1, 0 <= first <= last <= rows, and not both a range and bits are given.
+int vinedb_faiss_search(const IndexIDMap* map, int64_t n, const float* x, const VinedbAsk* ask, float* distances, int64_t* ids) {
     return guarded([&] {
-        if (auto ivf = dynamic_cast<const IndexIVFFlat*>(map->index)) {
-            return ivf_distances(*ivf, query, n, rows, distances);
+        const SingleThreaded here;
+        const idx_t rows = map->id_map.size();
+        RowSelector bits(map->id_map.data(), *ask);
+        faiss::IDSelectorRange range(ask->first, ask->last);
+        faiss::IDSelector* selector = nullptr;
+        if (ask->bits) {
+            selector = &bits;
+        } else if (ask->first > 0 || ask->last < rows) {
+            selector = &range;
         }
-        auto hnsw = dynamic_cast<const IndexHNSW*>(map->index);
-        row_distances(hnsw ? *hnsw->storage : *map->index, query, n, rows, distances);
+        const Search search{
+                n, x, ask->k, ask->breadth, ask->factor, ask->max_codes, selector, ask->first, ask->last, ask->products, distances, ids};
+        any_search(*map->index, search);
+        for (int64_t i = 0; i < n * ask->k; i++) {
+            ids[i] = ids[i] < 0 ? -1 : map->id_map[ids[i]];
+        }
     });
 }
 

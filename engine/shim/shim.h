@@ -1,20 +1,38 @@
 // What of FAISS only C++ has, for ffi.rs: search parameters and selectors per query, distances to chosen rows, the id
-// map, streams to and from the caller, k-means with its statistics. Handles are IndexIDMaps over Flat, HNSW (over Flat or
-// SQ8) or IVF,Flat; a "row" is a position in the id map.
+// map, streams to and from the caller, k-means with its statistics. Handles are IndexIDMaps over any index that a `Kind`
+// describes; a "row" is a position in the id map.
 //
 // Every function that can fail catches every exception and returns 0, or 1 with the message in vinedb_faiss_error().
 // What trips FAISS_ASSERT, which aborts, is refused by the caller beforehand.
 
 #pragma once
 
+#include <omp.h>
+
 #include <cstdint>
 #include <exception>
+#include <memory>
 #include <string>
 
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIDMap.h>
 #include <faiss/IndexIVFFlat.h>
+#include <faiss/impl/DistanceComputer.h>
+
+/// What one search asks for. Mirrors `Ask` in ffi/native.rs.
+struct VinedbAsk {
+    int64_t k;
+    int64_t breadth;     // efSearch or nprobe; -1 scans everything
+    int64_t factor;      // candidates per answer for the second look, where there is one; 1 or more
+    int64_t max_codes;   // IVF: no list is begun after this many vectors; 0 for no limit
+    const uint8_t* bits; // ids that are selected; null for no selection
+    size_t bytes;
+    int64_t first; // rows from first to below last are selected
+    int64_t last;
+    bool except;   // the ids in `bits` are those that are not selected
+    bool products; // whole vectors that were indexed under L2 are measured by inner product
+};
 
 namespace shim {
 
@@ -41,7 +59,70 @@ int guarded(Body body) noexcept {
     return 1;
 }
 
-/// The k nearest rows by true distance, on the calling thread (and OpenMP's, as far as they are allowed).
-void flat_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, faiss::IDSelector* selector, float* distances, idx_t* rows);
+/// One OpenMP thread for the calling thread while it lives: searches run in parallel across queries, not inside one.
+struct SingleThreaded {
+    int before = omp_get_max_threads();
+    SingleThreaded() {
+        omp_set_num_threads(1);
+    }
+    ~SingleThreaded() {
+        omp_set_num_threads(before);
+    }
+};
+
+/// n queries (of the dimension of the index that is given them), and where the k answers of each go: closest first, row
+/// -1 where there are fewer.
+struct Search {
+    idx_t n;
+    const float* x;
+    idx_t k;
+    int64_t breadth;
+    int64_t factor;
+    int64_t max_codes;
+    faiss::IDSelector* selector; // of rows; null for all
+    idx_t first;                 // no row outside of these bounds is selected
+    idx_t last;
+    bool products;
+    float* distances;
+    idx_t* rows;
+
+    bool exact() const {
+        return breadth < 0;
+    }
+
+    /// The q-th query alone.
+    Search one(idx_t q, idx_t dimension) const {
+        Search alone = *this;
+        alone.n = 1;
+        alone.x += q * dimension;
+        alone.distances += q * k;
+        alone.rows += q * k;
+        return alone;
+    }
+};
+
+/// Search in blocks of a fixed size side by side, so that the answer does not depend on the number of threads.
+void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows);
+
+/// Distances by row, from what an index keeps best of each: its second look's codes, or its own. Not for IVF but Flat.
+std::unique_ptr<faiss::DistanceComputer> row_distances(const Index& index, bool products);
+
+/// One query's nearest among the selected rows, by a distance for each of them.
+void scan_rows(faiss::DistanceComputer& distances, bool similarity, const float* query, const Search& search);
+
+/// Whether a larger distance is closer.
+bool is_similarity(const Index& index, bool products);
+
+/// One query's nearest among the selected rows of an IVF index with fast scan, by decoding them.
+void scan_lists(const faiss::IndexIVF& index, const float* query, const Search& search);
+
+/// Searches an index that keeps codes in a row: scans them.
+void search_codes(const Index& index, const Search& search);
+
+/// Searches inverted lists.
+void search_lists(const faiss::IndexIVF& index, const Search& search);
+
+/// Searches a graph of the metric's own distances.
+void search_graph(const IndexHNSW& index, const Search& search);
 
 } // namespace shim

@@ -13,29 +13,21 @@ use faiss_sys as _;
 
 mod kmeans;
 mod native;
+mod search;
 mod stream;
 
 pub(crate) use kmeans::{KmeansSettings, kmeans};
 pub(crate) use native::Facts;
 use native::{
-    IdMap, vinedb_faiss_add, vinedb_faiss_clone, vinedb_faiss_distances, vinedb_faiss_error,
-    vinedb_faiss_facts, vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_prepare,
-    vinedb_faiss_read, vinedb_faiss_search, vinedb_faiss_set_threads,
-    vinedb_faiss_single_threaded_blas, vinedb_faiss_threads, vinedb_faiss_train,
-    vinedb_faiss_use_huge_pages, vinedb_faiss_write,
+    IdMap, vinedb_faiss_add, vinedb_faiss_clone, vinedb_faiss_error, vinedb_faiss_facts,
+    vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_prepare, vinedb_faiss_read,
+    vinedb_faiss_set_threads, vinedb_faiss_single_threaded_blas, vinedb_faiss_threads,
+    vinedb_faiss_train, vinedb_faiss_use_huge_pages, vinedb_faiss_write,
 };
+pub(crate) use search::{Breadth, Effort};
 use stream::{Stream, read_some, write_some};
 
-use crate::{Error, Kind, Metric, Result, Select};
-
-/// How far a search looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Breadth {
-    /// At everything.
-    Exact,
-    /// HNSW's efSearch or IVF's nprobe.
-    Wide(usize),
-}
+use crate::{Error, Kind, Metric, Result};
 
 /// One FAISS index with its ids, owned.
 pub(crate) struct RawIndex {
@@ -134,72 +126,6 @@ impl RawIndex {
         status(OPERATION, unsafe {
             vinedb_faiss_add(self.map.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
         })
-    }
-
-    /// The k nearest of each query: distances and ids, row-major, closest first, id -1 where there are fewer.
-    /// Single-threaded. k is at most the number of rows.
-    pub(crate) fn search(
-        &self,
-        queries: &[f32],
-        k: usize,
-        breadth: Breadth,
-        select: Select<'_>,
-    ) -> Result<(Vec<f32>, Vec<i64>)> {
-        const OPERATION: &str = "search";
-        let n = self.rows_in(queries)?;
-        if k == 0 || k > self.ids().len() {
-            return Err(failure(OPERATION, "k is not from 1 to the number of rows"));
-        }
-        let total = (queries.len() / self.dimension)
-            .checked_mul(k)
-            .ok_or_else(|| failure(OPERATION, "the answer is too large"))?;
-        let (mut distances, mut ids) = (vec![0.0; total], vec![-1; total]);
-        let breadth = match breadth {
-            Breadth::Exact => -1,
-            Breadth::Wide(wide) => i64::from(i32::try_from(wide.max(1)).unwrap_or(i32::MAX)),
-        };
-        let bits = Bits::of(select);
-        // SAFETY: a live handle, n × dimension numbers, a bitmap of the length given that outlives the call (or null),
-        // and room for n × k distances and ids.
-        status(OPERATION, unsafe {
-            vinedb_faiss_search(
-                self.map.as_ptr(),
-                n,
-                queries.as_ptr(),
-                native(k),
-                breadth,
-                bits.first,
-                bits.bytes,
-                bits.except,
-                distances.as_mut_ptr(),
-                ids.as_mut_ptr(),
-            )
-        })?;
-        Ok((distances, ids))
-    }
-
-    /// The distance from the query to each of the rows.
-    pub(crate) fn distances(&self, query: &[f32], rows: &[i64]) -> Result<Vec<f32>> {
-        const OPERATION: &str = "measure distances";
-        let inside = 0..native(self.ids().len());
-        if query.len() != self.dimension || !rows.iter().all(|row| inside.contains(row)) {
-            return Err(failure(
-                OPERATION,
-                "a row is not in the index, or the query has another dimension",
-            ));
-        }
-        let mut distances = vec![0.0; rows.len()];
-        // SAFETY: a live handle, one query of the index's dimension, rows of the index, and room for a distance each.
-        status(OPERATION, unsafe {
-            vinedb_faiss_distances(
-                self.map.as_ptr(),
-                query.as_ptr(),
-                rows.len(),
-                rows.as_ptr(),
-                distances.as_mut_ptr(),
-            )
-        })?;
-        Ok(distances)
     }
 
     pub(crate) fn try_clone(&self) -> Result<Self> {
@@ -324,33 +250,5 @@ fn failure(operation: &'static str, message: &str) -> Error {
     Error::Faiss {
         operation,
         message: message.to_owned(),
-    }
-}
-
-/// A selection as FAISS takes it; null selects all.
-struct Bits {
-    first: *const u8,
-    bytes: usize,
-    except: bool,
-}
-
-impl Bits {
-    fn of(select: Select<'_>) -> Self {
-        let (set, except) = match select {
-            Select::All => {
-                return Self {
-                    first: std::ptr::null(),
-                    bytes: 0,
-                    except: false,
-                };
-            }
-            Select::Only(set) => (set, false),
-            Select::Except(set) => (set, true),
-        };
-        Self {
-            first: set.bits().as_ptr(),
-            bytes: set.bits().len(),
-            except,
-        }
     }
 }

@@ -23,6 +23,8 @@ pub enum Select<'a> {
     Only(&'a IdSet),
     /// Those not in the set.
     Except(&'a IdSet),
+    /// Those from the first to the last, both included.
+    Between(i64, i64),
 }
 
 impl Select<'_> {
@@ -33,6 +35,7 @@ impl Select<'_> {
             Self::All => true,
             Self::Only(set) => set.contains(id),
             Self::Except(set) => !set.contains(id),
+            Self::Between(first, last) => (*first..=*last).contains(&id),
         }
     }
 }

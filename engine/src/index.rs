@@ -132,7 +132,8 @@ impl Index {
     /// [`Error::NotTrained`], [`Error::IdCount`], [`Error::IdOrder`], [`Error::IdRange`], [`Error::IndexFull`]; about
     /// the vectors [`Error::RaggedVectors`], [`Error::DimensionMismatch`], [`Error::NotFinite`],
     /// [`Error::NormTooLarge`] (not for cosine). [`Error::Faiss`] when memory runs out: the index is empty then. (Within
-    /// FAISS's parallel parts a failed allocation ends the process, as Rust's own do.)
+    /// FAISS's parallel parts a failed allocation ends the process, as Rust's own do.) [`Error::Unsupported`] and
+    /// [`Error::TooFewTrainingVectors`] for NSG, which takes all its vectors at once, 1,000 or more.
     pub fn add(&mut self, ids: &[i64], new: &[f32]) -> Result<()> {
         let new = vectors::prepare(new, self.dimension, self.metric)?;
         self.check_ids(ids, new.len() / self.dimension)?;
@@ -144,7 +145,31 @@ impl Index {
                 kind: self.kind.clone(),
             });
         }
+        self.check_growth(ids.len())?;
         self.raw.add(ids, &new)
+    }
+
+    /// A kind that is built at one go takes all its vectors at once, and enough of them.
+    fn check_growth(&self, given: usize) -> Result<()> {
+        if self.kind.can_grow() {
+            return Ok(());
+        }
+        if !self.is_empty() {
+            return Err(Error::Unsupported {
+                kind: self.kind.clone(),
+                operation: "take vectors when it has some",
+                instead: "build a new one from all vectors, or use HNSW",
+            });
+        }
+        let minimum = self.kind.min_vectors(self.dimension);
+        if given < minimum {
+            return Err(Error::TooFewTrainingVectors {
+                kind: self.kind.clone(),
+                given,
+                minimum,
+            });
+        }
+        Ok(())
     }
 
     fn check_ids(&self, ids: &[i64], count: usize) -> Result<()> {

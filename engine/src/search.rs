@@ -2,17 +2,17 @@
 //! allows) hits always: where a graph or the lists nearby do not yield that many, it scans. The index stays as it is.
 
 use crate::batch;
-use crate::ffi::Breadth;
-use crate::params::{DEFAULT_EF_SEARCH, DEFAULT_NPROBE};
-use crate::spec::Structure;
-use crate::{Error, Hit, Index, Result, SearchParams, Select, vectors};
+use crate::ffi::{Breadth, Effort};
+use crate::params::{DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RESCORE};
+use crate::spec::{Codes, Structure};
+use crate::{Hit, Index, Result, SearchParams, Select, vectors};
 
 impl Index {
     /// The k vectors nearest to each query (row-major), closest first, then by id; fewer only where fewer are allowed.
     /// k may be 0 or above the number of vectors. Parameters that do not fit the kind are ignored. One query runs on the
     /// calling thread; more are spread over as many threads as [`crate::with_threads`] allows.
     ///
-    /// `exact` is a true scan: over whole vectors, or for SQ8 over the bytes it keeps. So are searches where scanning
+    /// `exact` is a true scan: over whole vectors, or over the best codes that the kind keeps. So are searches where scanning
     /// costs less than walking the graph: small indexes and selections, very large k or `ef_search`. A graph finds less of
     /// the nearest the fewer it is allowed: under a selection widen `ef_search` by the inverse of the share selected.
     ///
@@ -31,68 +31,59 @@ impl Index {
         if k == 0 || queries.is_empty() {
             return Ok(vec![Vec::new(); queries.len() / self.dimension()]);
         }
-        let breadth = self.breadth(params, k, candidates);
+        let effort = self.effort(params, k, candidates);
         batch::run(
             &queries,
             self.dimension(),
-            self.bytes_per_query(k, breadth),
-            |chunk| self.search_chunk(chunk, k, breadth, select),
+            self.bytes_per_query(k, &effort),
+            |chunk| self.search_chunk(chunk, k, &effort, select),
         )
     }
 
-    /// Whether [`Index::search`] with these arguments would scan all that is allowed, and so be exact (for SQ8, over its
-    /// bytes) whatever the kind.
+    /// Whether [`Index::search`] with these arguments would scan all that is allowed, and so be exact (over what the kind
+    /// keeps).
     #[must_use]
     pub fn scans(&self, k: usize, params: &SearchParams, select: Select<'_>) -> bool {
         let candidates = self.candidates(select);
         let k = k.min(candidates);
-        k == 0 || self.breadth(params, k, candidates) == Breadth::Exact
-    }
-
-    /// Exact distances to just these ids, closest first, at most k. Ids that are not inside are left out, those given
-    /// twice count once. `None` for kinds that do not keep whole vectors (SQ8).
-    ///
-    /// # Errors
-    /// [`Error::DimensionMismatch`], [`Error::NotFinite`] or [`Error::NormTooLarge`] about the query.
-    pub fn scan(&self, query: &[f32], k: usize, ids: &[i64]) -> Result<Option<Vec<Hit>>> {
-        if query.len() != self.dimension() {
-            return Err(Error::DimensionMismatch {
-                expected: self.dimension(),
-                actual: query.len(),
-            });
-        }
-        let query = vectors::prepare(query, self.dimension(), self.metric())?;
-        if !self.kind().is_lossless() {
-            return Ok(None);
-        }
-        if ids.is_sorted() {
-            return self
-                .scan_rows(&query, k, &self.rows(ids.iter().copied()))
-                .map(Some);
-        }
-        let mut sorted = ids.to_vec();
-        sorted.sort_unstable();
-        self.scan_rows(&query, k, &self.rows(sorted.into_iter()))
-            .map(Some)
+        k == 0 || self.effort(params, k, candidates).breadth == Breadth::Exact
     }
 
     /// An upper bound of how many vectors a search may return.
-    fn candidates(&self, select: Select<'_>) -> usize {
+    pub(crate) fn candidates(&self, select: Select<'_>) -> usize {
         match select {
             Select::Only(set) => set.len().min(self.len()),
+            Select::Between(..) => self.raw().row_range(select).len(),
             Select::All | Select::Except(_) => self.len(),
         }
     }
 
-    /// A graph search costs about ef × m distances, and FAISS's queue ef² steps; a scan costs a distance per candidate.
-    fn breadth(&self, params: &SearchParams, k: usize, candidates: usize) -> Breadth {
-        if params.exact {
-            return Breadth::Exact;
+    /// What these parameters come to for this kind: how far a search looks, and how many candidates it looks at again.
+    fn effort(&self, params: &SearchParams, k: usize, candidates: usize) -> Effort {
+        let factor = match self.kind().refine {
+            Some(_) => params.rescore.unwrap_or(DEFAULT_RESCORE).max(1),
+            None => 1,
+        };
+        let breadth = if params.exact {
+            Breadth::Exact
+        } else {
+            self.breadth(params, k.saturating_mul(factor).min(self.len()), candidates)
+        };
+        Effort {
+            breadth,
+            factor,
+            max_codes: params.max_codes.unwrap_or(0),
         }
+    }
+
+    /// A graph search costs about ef × m distances, and FAISS's queue ef² steps; a scan costs a distance per candidate.
+    /// `wanted` are the answers of the part that is searched, before a second look.
+    fn breadth(&self, params: &SearchParams, wanted: usize, candidates: usize) -> Breadth {
         match self.kind().structure {
+            Structure::Scan if self.kind().refine.is_some() => Breadth::Wide(1),
             Structure::Scan => Breadth::Exact,
             Structure::Hnsw { m } | Structure::Nsg { r: m } | Structure::HnswRs { m, .. } => {
-                let ef = params.ef_search.unwrap_or(DEFAULT_EF_SEARCH).max(k);
+                let ef = params.ef_search.unwrap_or(DEFAULT_EF_SEARCH).max(wanted);
                 let graph = ef.saturating_mul(ef.saturating_add(m * self.dimension()));
                 if graph >= candidates.saturating_mul(self.dimension()) {
                     Breadth::Exact
@@ -106,40 +97,54 @@ impl Index {
         }
     }
 
-    /// What FAISS allocates for a query: results, and for IVF the lists to read.
-    fn bytes_per_query(&self, k: usize, breadth: Breadth) -> usize {
+    /// What FAISS allocates for a query: results, candidates for a second look, the lists to read, tables of distances.
+    fn bytes_per_query(&self, k: usize, effort: &Effort) -> usize {
         const PAIR: usize = size_of::<f32>() + size_of::<i64>();
-        let lists = match (self.kind().structure, breadth) {
+        let lists = match (self.kind().structure, effort.breadth) {
             (Structure::Ivf { nlist, .. }, Breadth::Exact) => nlist,
             (Structure::Ivf { .. }, Breadth::Wide(nprobe)) => nprobe,
             _ => 0,
         };
-        k.saturating_mul(2)
+        let tables = match self.kind().codes {
+            Codes::Pq { m, bits } => (m << bits) * size_of::<f32>(),
+            // Numbers of 1 and of 4 bytes, for each list where the codes are of residuals.
+            Codes::PqFastScan { m, residual } => {
+                m * 16 * 5 * if residual { lists.max(1) } else { 1 }
+            }
+            Codes::Flat | Codes::Scalar(_) | Codes::RaBitQ | Codes::Lsh { .. } => 0,
+        };
+        let answers = k.saturating_mul(effort.factor).min(self.len()) + k;
+        let vector = self.kind().inner_dimension(self.dimension()) * size_of::<f32>();
+        answers
+            .saturating_mul(2)
             .saturating_add(lists)
             .saturating_mul(PAIR)
+            .saturating_add(tables + vector)
     }
 
     fn search_chunk(
         &self,
         queries: &[f32],
         k: usize,
-        breadth: Breadth,
+        effort: &Effort,
         select: Select<'_>,
     ) -> Result<Vec<Vec<Hit>>> {
-        if let (Breadth::Exact, Some(rows)) = (breadth, self.few_rows(select)) {
+        let exact = effort.breadth == Breadth::Exact;
+        if let Some(rows) = exact.then(|| self.few_rows(select)).flatten() {
             return queries
                 .chunks_exact(self.dimension())
                 .map(|query| self.scan_rows(query, k, &rows))
                 .collect();
         }
-        let (distances, ids) = self.raw().search(queries, k, breadth, select)?;
+        let products = self.reading().products();
+        let (distances, ids) = self.raw().search(queries, k, effort, select, products)?;
         let answers = distances.chunks_exact(k).zip(ids.chunks_exact(k));
         let queries = queries.chunks_exact(self.dimension());
         answers
             .zip(queries)
             .map(|((distances, ids), query)| {
                 let hits = self.hits(distances, ids, k);
-                if breadth != Breadth::Exact && hits.len() < k {
+                if !exact && hits.len() < k {
                     return self.exact(query, k, select);
                 }
                 Ok(hits)
@@ -149,72 +154,12 @@ impl Index {
 
     /// One query, everything scanned.
     fn exact(&self, query: &[f32], k: usize, select: Select<'_>) -> Result<Vec<Hit>> {
-        let mut answers = self.search_chunk(query, k, Breadth::Exact, select)?;
+        let everything = Effort {
+            breadth: Breadth::Exact,
+            factor: 1,
+            max_codes: 0,
+        };
+        let mut answers = self.search_chunk(query, k, &everything, select)?;
         Ok(answers.pop().unwrap_or_default())
     }
-
-    /// The rows of a selection so small that looking them up costs less than asking about every row.
-    fn few_rows(&self, select: Select<'_>) -> Option<Vec<i64>> {
-        const WORTH: usize = 8;
-        match select {
-            Select::Only(set) if set.len().saturating_mul(WORTH) < self.len() => {
-                Some(self.rows(set.iter()))
-            }
-            Select::All | Select::Only(_) | Select::Except(_) => None,
-        }
-    }
-
-    /// The rows of ascending ids, each once, without those that are not inside.
-    fn rows(&self, ids: impl Iterator<Item = i64>) -> Vec<i64> {
-        let all = self.raw().ids();
-        let mut from = 0;
-        ids.filter_map(|id| {
-            from += gallop(&all[from..], id);
-            let row = i64::try_from(from)
-                .ok()
-                .filter(|_| all.get(from) == Some(&id))?;
-            from += 1;
-            Some(row)
-        })
-        .collect()
-    }
-
-    fn scan_rows(&self, query: &[f32], k: usize, rows: &[i64]) -> Result<Vec<Hit>> {
-        let distances = self.raw().distances(query, rows)?;
-        let all = self.raw().ids();
-        let ids: Vec<i64> = rows
-            .iter()
-            .filter_map(|&row| all.get(usize::try_from(row).ok()?).copied())
-            .collect();
-        Ok(self.hits(&distances, &ids, k))
-    }
-
-    /// Pairs in order, FAISS's -1 dropped, at most k.
-    fn hits(&self, distances: &[f32], ids: &[i64], k: usize) -> Vec<Hit> {
-        let pairs = distances.iter().zip(ids).filter(|(_, id)| **id >= 0);
-        let mut hits: Vec<Hit> = pairs.map(|(&distance, &id)| Hit { id, distance }).collect();
-        let closer = |one: &Hit, two: &Hit| {
-            let (one_score, two_score) = (
-                self.metric().score(one.distance),
-                self.metric().score(two.distance),
-            );
-            two_score.total_cmp(&one_score).then(one.id.cmp(&two.id))
-        };
-        if k < hits.len() {
-            hits.select_nth_unstable_by(k, closer);
-            hits.truncate(k);
-        }
-        hits.sort_unstable_by(closer);
-        hits
-    }
-}
-
-/// How many of the ascending ids lie below `id`, found in steps that double from the front: sorted look-ups are near.
-fn gallop(ids: &[i64], id: i64) -> usize {
-    let mut step = 1;
-    while ids.get(step - 1).is_some_and(|&there| there < id) {
-        step *= 2;
-    }
-    let (low, high) = (step / 2, (step - 1).min(ids.len()));
-    low + ids[low..high.max(low)].partition_point(|&there| there < id)
 }

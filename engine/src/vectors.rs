@@ -60,8 +60,21 @@ pub(crate) fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Resu
 /// These metrics divide by components, and FAISS has 0/0 be NaN there, where it should count as 0. So zeros become numbers
 /// too small to matter (`extra_distances-inl.h`).
 fn without_zero(x: f32) -> f32 {
-    const TINY: f32 = 1e-30;
     if x == 0.0 { TINY } else { x }
+}
+
+/// What stands for 0 under the metrics that divide.
+const TINY: f32 = 1e-30;
+
+/// A vector read back, as it was given (for cosine, scaled to length 1).
+pub(crate) fn restored(vector: &[f32], metric: Metric) -> Vec<f32> {
+    match metric {
+        Metric::Canberra | Metric::BrayCurtis | Metric::JensenShannon => {
+            let with_zero = |&x: &f32| if x == TINY { 0.0 } else { x };
+            vector.iter().map(with_zero).collect()
+        }
+        _ => vector.to_vec(),
+    }
 }
 
 /// How long a vector may be for every distance to be a number. A component is no longer than its vector, and a difference

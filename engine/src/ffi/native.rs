@@ -35,6 +35,22 @@ pub(super) struct KmeansSettings {
     pub(super) spherical: bool,
 }
 
+/// What one search asks for. Mirrors `VinedbAsk` in shim/shim.h.
+#[repr(C)]
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ask {
+    pub(super) k: i64,
+    pub(super) breadth: i64,
+    pub(super) factor: i64,
+    pub(super) max_codes: i64,
+    pub(super) bits: *const u8,
+    pub(super) bytes: usize,
+    pub(super) first: i64,
+    pub(super) last: i64,
+    pub(super) except: bool,
+    pub(super) products: bool,
+}
+
 pub(super) type WriteCallback = unsafe extern "C" fn(*mut c_void, *const u8, usize) -> bool;
 pub(super) type StepCallback = unsafe extern "C" fn(*mut c_void) -> bool;
 pub(super) type ReadCallback = unsafe extern "C" fn(*mut c_void, *mut u8, usize) -> bool;
@@ -55,20 +71,23 @@ unsafe extern "C" {
         map: *const IdMap,
         n: i64,
         x: *const f32,
-        k: i64,
-        breadth: i64,
-        bits: *const u8,
-        bytes: usize,
-        except: bool,
+        ask: *const Ask,
         distances: *mut f32,
         ids: *mut i64,
     ) -> i32;
     pub(super) fn vinedb_faiss_distances(
         map: *const IdMap,
         query: *const f32,
+        products: bool,
         n: usize,
         rows: *const i64,
         distances: *mut f32,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_reconstruct(
+        map: *const IdMap,
+        n: usize,
+        rows: *const i64,
+        x: *mut f32,
     ) -> i32;
     pub(super) fn vinedb_faiss_clone(map: *const IdMap, copy: *mut *mut IdMap) -> i32;
     pub(super) fn vinedb_faiss_write(

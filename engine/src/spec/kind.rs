@@ -344,6 +344,14 @@ impl Kind {
             && !matches!(self.codes, Codes::PqFastScan { .. })
     }
 
+    /// Whether [`crate::Index::reconstruct`] can give vectors back.
+    #[must_use]
+    pub fn can_reconstruct(&self) -> bool {
+        let kept = !matches!(self.codes, Codes::Lsh { .. })
+            && self.transforms.iter().all(|one| one.is_reversible());
+        self.refine.is_some() || kept
+    }
+
     /// Whether [`crate::Index::train`] must come before [`crate::Index::add`].
     #[must_use]
     pub fn trains(&self) -> bool {
@@ -418,6 +426,11 @@ impl Transform {
 
     fn trains(self) -> bool {
         !matches!(self, Self::L2norm | Self::Pad { .. })
+    }
+
+    /// Whether FAISS can undo it (`VectorTransform::reverse_transform`), as far as components were kept.
+    fn is_reversible(self) -> bool {
+        !matches!(self, Self::Itq { .. } | Self::Pca { whiten: true, .. })
     }
 
     fn min_vectors(self, dimension: usize) -> usize {

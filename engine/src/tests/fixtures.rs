@@ -165,6 +165,7 @@ pub(super) fn brute_force(
             Select::All => true,
             Select::Only(set) => set.iter().any(|inside| inside == *id),
             Select::Except(set) => set.iter().all(|inside| inside != *id),
+            Select::Between(first, last) => *id >= first && *id <= last,
         })
         .map(|(point, id)| (id, distance(metric, query, point)))
         .collect();

@@ -1,0 +1,271 @@
+// Searches that read codes one after the other: all of an index's, or those of the inverted lists nearby.
+
+#include "shim.h"
+
+#include <algorithm>
+#include <cfloat>
+#include <numeric>
+#include <utility>
+#include <vector>
+
+#include <faiss/IndexIVFFastScan.h>
+#include <faiss/IndexPQFastScan.h>
+#include <faiss/IndexRaBitQ.h>
+#include <faiss/IndexScalarQuantizer.h>
+#include <faiss/utils/distances.h>
+
+using namespace shim;
+
+namespace {
+
+/// Squared L2 by matrix product, ‖x‖² + ‖y‖² − 2xy, cancels where norms are large beside distances. So take more
+/// candidates than asked for, compute their distances directly, and scan directly where the rounding error of what was
+/// left out (at most 2·d·2⁻²⁴·(‖x‖² + ‖y‖²), with ‖y‖² ≤ 2‖x‖² + 2·distance²) may hide a closer one.
+void l2_batch(const IndexFlat& flat, const Search& search) {
+    const size_t d = flat.d;
+    const idx_t k = search.k;
+    const idx_t wide = std::min(flat.ntotal, k + std::max<idx_t>(16, k / 2));
+    std::vector<float> near(search.n * wide);
+    std::vector<idx_t> labels(search.n * wide);
+    flat.search(search.n, search.x, wide, near.data(), labels.data());
+    std::vector<std::pair<float, idx_t>> direct(wide);
+    for (idx_t q = 0; q < search.n; q++) {
+        const Search one = search.one(q, d);
+        const idx_t* candidates = labels.data() + q * wide;
+        for (idx_t j = 0; j < wide; j++) {
+            const idx_t row = candidates[j];
+            const float distance = row < 0 ? FLT_MAX : faiss::fvec_L2sqr(one.x, flat.get_xb() + row * d, d);
+            direct[j] = {distance, row};
+        }
+        std::partial_sort(direct.begin(), direct.begin() + k, direct.end());
+        const double worst = direct[k - 1].first;
+        const double square = faiss::fvec_norm_L2sqr(one.x, d);
+        const double error = 2.0 * d * 0x1p-24 * (3 * square + 2 * worst);
+        if (wide < flat.ntotal && near[q * wide + wide - 1] - error < worst) {
+            flat.search(1, one.x, k, one.distances, one.rows);
+            continue;
+        }
+        for (idx_t j = 0; j < k; j++) {
+            one.distances[j] = direct[j].first;
+            one.rows[j] = direct[j].second;
+        }
+    }
+}
+
+void search_flat(const IndexFlat& flat, const Search& search) {
+    const bool l2 = flat.metric_type == faiss::METRIC_L2;
+    if (l2 && search.products) {
+        return faiss::knn_inner_product(
+                search.x, flat.get_xb(), flat.d, search.n, flat.ntotal, search.k, search.distances, search.rows, search.selector);
+    }
+    if (l2 && !search.selector && search.n >= faiss::distance_compute_blas_threshold) {
+        return l2_batch(flat, search);
+    }
+    faiss::SearchParameters parameters;
+    parameters.sel = search.selector;
+    if (search.selector && !l2 && flat.metric_type != faiss::METRIC_INNER_PRODUCT) {
+        // IndexFlat refuses selections under the other metrics.
+        return flat.IndexFlatCodes::search(search.n, search.x, search.k, search.distances, search.rows, &parameters);
+    }
+    flat.search(search.n, search.x, search.k, search.distances, search.rows, &parameters);
+}
+
+void scan_each(const Index& index, const Search& search) {
+    const auto computer = row_distances(index, search.products);
+    for (idx_t q = 0; q < search.n; q++) {
+        const Search one = search.one(q, index.d);
+        scan_rows(*computer, is_similarity(index, search.products), one.x, one);
+    }
+}
+
+/// One query of an index that knows no selection: more and more candidates, until enough of them are selected. What
+/// selects little is scanned row by row. Never one candidate alone: FAISS keeps the distance of that one in 16 bits with a
+/// sign, too few for more than 128 sub-vectors.
+void fast_scan_one(const faiss::IndexPQFastScan& index, faiss::DistanceComputer& computer, const Search& one) {
+    std::vector<float> distances;
+    std::vector<idx_t> rows;
+    const idx_t begin = one.selector ? 4 * one.k + 32 : one.k + 1;
+    for (idx_t wide = begin; wide <= index.ntotal / (one.selector ? 8 : 1); wide *= 4) {
+        distances.resize(wide);
+        rows.resize(wide);
+        index.search(1, one.x, wide, distances.data(), rows.data());
+        idx_t kept = 0;
+        for (idx_t i = 0; i < wide && kept < one.k && rows[i] >= 0; i++) {
+            if (!one.selector || one.selector->is_member(rows[i])) {
+                one.distances[kept] = distances[i];
+                one.rows[kept++] = rows[i];
+            }
+        }
+        if (kept == one.k) {
+            return;
+        }
+    }
+    scan_rows(computer, is_similarity(index, false), one.x, one);
+}
+
+void search_fast_scan(const faiss::IndexPQFastScan& index, const Search& search) {
+    const bool whole = !search.selector && search.k > 1;
+    if (whole) {
+        index.search(search.n, search.x, search.k, search.distances, search.rows);
+    }
+    const auto computer = row_distances(index, false);
+    for (idx_t q = 0; q < search.n; q++) {
+        const Search one = search.one(q, index.d);
+        // FAISS's 16-bit sums lose rows that are as far away as can be.
+        if (!whole || one.rows[one.k - 1] < 0) {
+            fast_scan_one(index, *computer, one);
+        }
+    }
+}
+
+/// The lists that are nearest to each query, and how near they are.
+struct Lists {
+    idx_t each;
+    std::vector<idx_t> numbers;
+    std::vector<float> distances;
+
+    Lists(const faiss::IndexIVF& ivf, const Search& search);
+};
+
+Lists::Lists(const faiss::IndexIVF& ivf, const Search& search)
+        : each(search.exact() ? ivf.nlist : std::min<int64_t>(search.breadth, ivf.nlist)),
+          numbers(search.n * each),
+          distances(search.n * each) {
+    // A graph finds the farther ones of its candidates less surely.
+    const idx_t wide = std::max<idx_t>(2 * each, 64);
+    const Search nearest{
+            search.n, search.x, each, wide, 1, 0, nullptr, 0, ivf.quantizer->ntotal, false, distances.data(), numbers.data()};
+    auto hnsw = dynamic_cast<const IndexHNSW*>(ivf.quantizer);
+    if (hnsw && !search.exact()) {
+        search_graph(*hnsw, nearest);
+    } else {
+        const Index& centroids = hnsw ? *hnsw->storage : *ivf.quantizer;
+        centroids.search(search.n, search.x, each, distances.data(), numbers.data());
+    }
+}
+
+/// The k best of some answers to one query.
+void keep_best(std::vector<std::pair<float, idx_t>>& found, float sign, const Search& one) {
+    const size_t kept = std::min(found.size(), size_t(one.k));
+    std::partial_sort(found.begin(), found.begin() + kept, found.end());
+    for (size_t i = 0; i < kept; i++) {
+        one.distances[i] = sign * found[i].first;
+        one.rows[i] = found[i].second;
+    }
+    std::fill(one.rows + kept, one.rows + one.k, -1);
+}
+
+/// One query against `count` lists, as if it were several queries against as many lists each as the index itself says
+/// (`nprobe`): FAISS sizes the tables of a fast scan over residuals by that, whatever the parameters are.
+void scan_parts(
+        const faiss::IndexIVFFastScan& ivf,
+        const idx_t* lists,
+        const float* nearness,
+        idx_t count,
+        const Search& one,
+        std::vector<std::pair<float, idx_t>>& found) {
+    const idx_t parts = (count + ivf.nprobe - 1) / ivf.nprobe;
+    const idx_t wide = std::max<idx_t>(one.k, 2); // never one, as above
+    std::vector<idx_t> numbers(lists, lists + count);
+    std::vector<float> near(nearness, nearness + count);
+    numbers.resize(parts * ivf.nprobe, -1);
+    near.resize(parts * ivf.nprobe, 0);
+    std::vector<float> queries;
+    for (idx_t part = 0; part < parts; part++) {
+        queries.insert(queries.end(), one.x, one.x + ivf.d);
+    }
+    std::vector<float> distances(parts * wide);
+    std::vector<idx_t> rows(parts * wide);
+    faiss::IVFSearchParameters parameters;
+    parameters.nprobe = ivf.nprobe;
+    parameters.sel = one.selector;
+    ivf.search_preassigned(parts, queries.data(), wide, numbers.data(), near.data(), distances.data(), rows.data(), false, &parameters);
+    const float sign = is_similarity(ivf, false) ? -1 : 1;
+    for (size_t i = 0; i < rows.size(); i++) {
+        if (rows[i] >= 0) {
+            found.emplace_back(sign * distances[i], rows[i]);
+        }
+    }
+}
+
+/// Fast scan over residuals, one query, some lists at a time.
+void scan_residuals(const faiss::IndexIVFFastScan& ivf, const idx_t* lists, const float* nearness, idx_t each, const Search& one) {
+    const idx_t together = std::max<idx_t>(256, ivf.nprobe);
+    std::vector<std::pair<float, idx_t>> found;
+    for (idx_t start = 0; start < each; start += together) {
+        scan_parts(ivf, lists + start, nearness + start, std::min(each - start, together), one, found);
+    }
+    keep_best(found, is_similarity(ivf, false) ? -1 : 1, one);
+}
+
+void fast_scan_lists(const faiss::IndexIVFFastScan& ivf, const Lists& lists, const Search& search) {
+    const idx_t wide = std::max<idx_t>(search.k, 2); // never one, as above
+    faiss::IVFSearchParameters parameters;
+    parameters.nprobe = lists.each;
+    parameters.sel = search.selector;
+    std::vector<float> distances(search.n * wide);
+    std::vector<idx_t> rows(search.n * wide);
+    const bool parts = ivf.by_residual && lists.each != idx_t(ivf.nprobe);
+    if (!parts) {
+        ivf.search_preassigned(
+                search.n, search.x, wide, lists.numbers.data(), lists.distances.data(), distances.data(), rows.data(), false, &parameters);
+    }
+    for (idx_t q = 0; q < search.n; q++) {
+        const Search one = search.one(q, ivf.d);
+        if (parts) {
+            const idx_t first = q * lists.each;
+            scan_residuals(ivf, lists.numbers.data() + first, lists.distances.data() + first, lists.each, one);
+        } else {
+            std::copy_n(distances.data() + q * wide, one.k, one.distances);
+            std::copy_n(rows.data() + q * wide, one.k, one.rows);
+        }
+        if (search.exact() && one.rows[one.k - 1] < 0) {
+            scan_lists(ivf, one.x, one);
+        }
+    }
+}
+
+} // namespace
+
+void shim::search_codes(const Index& index, const Search& search) {
+    if (auto flat = dynamic_cast<const IndexFlat*>(&index)) {
+        return search_flat(*flat, search);
+    }
+    if (auto packed = dynamic_cast<const faiss::IndexPQFastScan*>(&index)) {
+        return search_fast_scan(*packed, search);
+    }
+    const bool selects =
+            dynamic_cast<const faiss::IndexScalarQuantizer*>(&index) || dynamic_cast<const faiss::IndexRaBitQ*>(&index);
+    if (selects) {
+        faiss::SearchParameters parameters;
+        parameters.sel = search.selector;
+        return index.search(search.n, search.x, search.k, search.distances, search.rows, &parameters);
+    }
+    if (search.selector) {
+        return scan_each(index, search);
+    }
+    index.search(search.n, search.x, search.k, search.distances, search.rows);
+}
+
+void shim::search_lists(const faiss::IndexIVF& index, const Search& search) {
+    const Lists lists(index, search);
+    if (auto fast = dynamic_cast<const faiss::IndexIVFFastScan*>(&index)) {
+        return fast_scan_lists(*fast, lists, search);
+    }
+    faiss::IVFSearchParameters parameters;
+    parameters.nprobe = lists.each;
+    parameters.max_codes = search.exact() ? 0 : search.max_codes;
+    parameters.sel = search.selector;
+    faiss::IndexIVFStats statistics; // of this search alone: FAISS's own are shared by all threads
+    index.search_preassigned(
+            search.n,
+            search.x,
+            search.k,
+            lists.numbers.data(),
+            lists.distances.data(),
+            search.distances,
+            search.rows,
+            false,
+            &parameters,
+            &statistics);
+}
