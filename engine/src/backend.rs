@@ -3,7 +3,8 @@
 
 use std::io::{self, Read, Write};
 
-use crate::ffi::{Breadth, RawIndex};
+use crate::effort::{Breadth, Effort};
+use crate::ffi::RawIndex;
 use crate::graph::{Graph, Shape};
 use crate::scan::{Rows, Scan};
 use crate::spec::Structure;
@@ -72,17 +73,18 @@ impl Backend {
     }
 
     /// The k nearest of each query: distances and ids, row-major, id -1 where there are fewer. Single-threaded. k is 1 to
-    /// the number of rows.
+    /// the number of rows. `products` is FAISS's alone ([`crate::reading`]).
     pub(crate) fn search(
         &self,
         queries: &[f32],
         k: usize,
-        breadth: Breadth,
+        effort: &Effort,
         select: Select<'_>,
+        products: bool,
     ) -> Result<(Vec<f32>, Vec<i64>)> {
         match self {
-            Self::Faiss(raw) => raw.search(queries, k, breadth, select),
-            Self::Graph(graph) => match breadth {
+            Self::Faiss(raw) => raw.search(queries, k, effort, select, products),
+            Self::Graph(graph) => match effort.breadth {
                 Breadth::Exact => Ok(padded(&graph.scan(select).nearest(graph, queries, k), k)),
                 Breadth::Wide(ef) => {
                     let queries = queries.chunks_exact(graph.dimension());
@@ -96,10 +98,26 @@ impl Backend {
     }
 
     /// The distance from the query to each of the rows.
-    pub(crate) fn distances(&self, query: &[f32], rows: &[i64]) -> Result<Vec<f32>> {
+    pub(crate) fn distances(
+        &self,
+        query: &[f32],
+        rows: &[i64],
+        products: bool,
+    ) -> Result<Vec<f32>> {
         match self {
-            Self::Faiss(raw) => raw.distances(query, rows),
+            Self::Faiss(raw) => raw.distances(query, rows, products),
             Self::Graph(graph) => Ok(graph.scan(Select::All).distances(graph, query, rows)),
+        }
+    }
+
+    /// What is kept of these rows, ascending, as vectors (row-major).
+    pub(crate) fn reconstruct(&self, rows: &[i64]) -> Result<Vec<f32>> {
+        match self {
+            Self::Faiss(raw) => raw.reconstruct(rows),
+            Self::Graph(graph) => {
+                let places = rows.iter().filter_map(|&row| usize::try_from(row).ok());
+                Ok(places.flat_map(|row| graph.row(row).to_vec()).collect())
+            }
         }
     }
 

@@ -24,7 +24,6 @@ use native::{
     vinedb_faiss_set_threads, vinedb_faiss_single_threaded_blas, vinedb_faiss_threads,
     vinedb_faiss_train, vinedb_faiss_use_huge_pages, vinedb_faiss_write,
 };
-pub(crate) use search::{Breadth, Effort};
 use stream::{Stream, read_some, write_some};
 
 use crate::{Error, Kind, Metric, Result};

@@ -135,7 +135,7 @@ impl Graph {
         let ef = ef.min(self.ids.len()).max(k).max(2);
         let found = guarded("search", || match select {
             Select::All => self.links.search(query, k, ef),
-            Select::Only(_) | Select::Except(_) => {
+            Select::Only(_) | Select::Except(_) | Select::Between(..) => {
                 self.links.search_filter(query, k, ef, Some(&allowed))
             }
         })?;

@@ -38,6 +38,17 @@ impl Select<'_> {
             Self::Between(first, last) => (*first..=*last).contains(&id),
         }
     }
+
+    /// The rows that it lies in, among rows of ascending ids: all of them, but for [`Select::Between`].
+    pub(crate) fn rows(self, ids: &[i64]) -> std::ops::Range<usize> {
+        match self {
+            Self::Between(first, last) => {
+                let start = ids.partition_point(|&id| id < first);
+                start..ids.partition_point(|&id| id <= last).max(start)
+            }
+            Self::All | Self::Only(_) | Self::Except(_) => 0..ids.len(),
+        }
+    }
 }
 
 /// A set of ids from 0 to [`MAX_ID`]: a bitmap that grows with the largest id, read by FAISS without a copy.

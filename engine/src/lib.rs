@@ -31,6 +31,7 @@ mod bytes;
 mod cpu;
 mod device;
 mod distance;
+mod effort;
 mod error;
 #[cfg(test)]
 mod exact;

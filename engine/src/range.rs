@@ -57,9 +57,10 @@ impl Index {
         select: Select<'_>,
     ) -> Result<Vec<Hit>> {
         let mut kept: Vec<Hit> = Vec::new();
-        let ids = self.raw().ids();
-        for start in self.raw().row_range(select).step_by(BLOCK) {
-            let end = (start + BLOCK).min(self.raw().row_range(select).end);
+        let ids = self.ids();
+        let range = select.rows(ids);
+        for start in range.clone().step_by(BLOCK) {
+            let end = (start + BLOCK).min(range.end);
             let allowed = (start..end).filter(|&row| select.allows(ids[row]));
             let rows: Vec<i64> = allowed.filter_map(|row| i64::try_from(row).ok()).collect();
             let hits = self.scan_rows(query, rows.len(), &rows)?;

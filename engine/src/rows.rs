@@ -36,7 +36,7 @@ impl Index {
             });
         }
         let rows = self.rows_of(ids);
-        let all = self.raw().ids();
+        let all = self.ids();
         let kept = self.raw().reconstruct(&rows)?;
         let mut sorted = kept.chunks_exact(self.dimension()).zip(&rows);
         let mut found: Vec<(i64, Vec<f32>)> = Vec::with_capacity(rows.len());
@@ -85,7 +85,7 @@ impl Index {
                 Some(self.rows(set.iter()))
             }
             Select::Between(..) => {
-                let range = self.raw().row_range(select);
+                let range = select.rows(self.ids());
                 let few = range.len().saturating_mul(WORTH) < self.len();
                 few.then(|| range.filter_map(|row| i64::try_from(row).ok()).collect())
             }
@@ -105,7 +105,7 @@ impl Index {
 
     /// The rows of ascending ids, each once, without those that are not inside.
     fn rows(&self, ids: impl Iterator<Item = i64>) -> Vec<i64> {
-        let all = self.raw().ids();
+        let all = self.ids();
         let mut from = 0;
         ids.filter_map(|id| {
             from += gallop(&all[from..], id);
@@ -121,7 +121,7 @@ impl Index {
     pub(crate) fn scan_rows(&self, query: &[f32], k: usize, rows: &[i64]) -> Result<Vec<Hit>> {
         let products = self.reading().products();
         let distances = self.raw().distances(query, rows, products)?;
-        let all = self.raw().ids();
+        let all = self.ids();
         let ids: Vec<i64> = rows
             .iter()
             .filter_map(|&row| all.get(usize::try_from(row).ok()?).copied())

@@ -2,26 +2,8 @@
 
 use super::native::{Ask, vinedb_faiss_distances, vinedb_faiss_reconstruct, vinedb_faiss_search};
 use super::{RawIndex, failure, native, status};
+use crate::effort::{Breadth, Effort};
 use crate::{Result, Select};
-
-/// How far a search looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Breadth {
-    /// At everything.
-    Exact,
-    /// HNSW's and NSG's efSearch or IVF's nprobe.
-    Wide(usize),
-}
-
-/// What a search spends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Effort {
-    pub(crate) breadth: Breadth,
-    /// Candidates per answer for the second look, where the kind has one; else 1.
-    pub(crate) factor: usize,
-    /// IVF: no list is begun after this many vectors; 0 for no limit.
-    pub(crate) max_codes: usize,
-}
 
 impl RawIndex {
     /// The k nearest of each query: distances and ids, row-major, closest first, id -1 where there are fewer.
@@ -70,7 +52,7 @@ impl RawIndex {
             Select::Only(set) => (Some(set), false),
             Select::Except(set) => (Some(set), true),
         };
-        let range = self.row_range(select);
+        let range = select.rows(self.ids());
         Ask {
             k: native(k),
             breadth,
@@ -82,18 +64,6 @@ impl RawIndex {
             last: native(range.end),
             except,
             products,
-        }
-    }
-
-    /// The rows that a selection lies in: all, but for [`Select::Between`].
-    pub(crate) fn row_range(&self, select: Select<'_>) -> std::ops::Range<usize> {
-        let ids = self.ids();
-        match select {
-            Select::Between(first, last) => {
-                let start = ids.partition_point(|&id| id < first);
-                start..ids.partition_point(|&id| id <= last).max(start)
-            }
-            Select::All | Select::Only(_) | Select::Except(_) => 0..ids.len(),
         }
     }
 
