@@ -3,6 +3,8 @@
 //! What searches answer is compared with brute force over the vectors that `get --with-vectors` prints, what filters pass
 //! with the same rows read by hand. Importing is in `import`, refusals in `bad_input`.
 
+mod bench;
+mod building;
 mod search;
 
 use std::{

@@ -191,10 +191,10 @@ impl Scratch {
         std::fs::write(self.path(name), content).expect("a file can be written");
     }
 
-    /// `vinedb VERB db ARGS` within the folder, to be started by the caller.
+    /// `vinedb VERB db ARGS` within the folder, to be started by the caller. A verb may be of two words.
     #[must_use]
     pub fn command(&self, verb: &str, args: &[&str]) -> Command {
-        let mut command = command([verb, "db"]);
+        let mut command = command(verb.split(' ').chain(["db"]));
         command
             .args(args)
             .current_dir(self.folder.path())

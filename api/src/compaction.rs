@@ -246,6 +246,19 @@ pub(crate) struct Start {
 }
 
 impl Start {
+    /// From what the view has.
+    pub(crate) fn of(core: &Core, view: Arc<View>) -> Result<Self> {
+        let reader = core.read()?;
+        Ok(Self {
+            sequence: reader.sequence(),
+            last_id: view.last_id,
+            generation: reader.seal().map_or(0, |seal| seal.generation) + 1,
+            lost: reader.seal().is_some() && view.sealed.is_none(),
+            rows: usize::try_from(reader.count(None)?).unwrap_or(usize::MAX),
+            view,
+        })
+    }
+
     fn is_idle(&self, order: Order<'_>) -> bool {
         self.view.fresh_len() == 0
             && dead(&self.view) <= order.effort.tolerates(self.view.sealed_len())
@@ -300,15 +313,7 @@ fn start(core: &Core) -> Result<Start> {
     let _writing = core.start_writing()?;
     let view = core.view.load_full();
     core.frozen.store(view.last_id, Ordering::Release);
-    let reader = core.read()?;
-    Ok(Start {
-        sequence: reader.sequence(),
-        last_id: view.last_id,
-        generation: reader.seal().map_or(0, |seal| seal.generation) + 1,
-        lost: reader.seal().is_some() && view.sealed.is_none(),
-        rows: usize::try_from(reader.count(None)?).unwrap_or(usize::MAX),
-        view,
-    })
+    Start::of(core, view)
 }
 
 /// Records the new index and shows it to searches; the old file goes last.

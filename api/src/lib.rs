@@ -57,7 +57,7 @@ pub use embedder::{
 };
 pub use engine::{
     Codes, Device, IndexSpec, Kind, Metric, Progress, Refine, Scalar, Score, SearchParams, Stage,
-    Structure, Transform, Watch, unwatched,
+    Structure, Transform, Watch, unwatched, with_threads,
 };
 pub use error::{Error, Result};
 pub use home::default_home;

@@ -357,3 +357,46 @@ async fn a_reader_refuses_to_write_and_sees_what_is_written_beside_it() {
         .is(200);
     assert_eq!(keys_of(&answer), json!([9, 4]));
 }
+
+#[tokio::test]
+async fn an_index_is_trained_and_compacted_on_request() {
+    let app = App::new();
+    let config = json!({"dimension": 2, "metric": "l2", "index": "IVF4,Flat"});
+    app.put("/collections/points", &config).await.is(201);
+    let points = (0..300).map(|x| json!({"key": x, "vector": [x, x % 7]}));
+    app.post("/collections/points/documents", &points.collect())
+        .await
+        .is(200);
+    let stats = app
+        .json("POST", "/collections/points/compact", "")
+        .await
+        .is(200);
+    assert_eq!(stats["index"], "IVF4,Flat");
+    assert_eq!([&stats["sealed"], &stats["fresh"]], [300, 0]);
+    let generation = stats["generation"].as_u64().unwrap();
+    let stats = app
+        .post("/collections/points/train", &json!({}))
+        .await
+        .is(200);
+    assert_eq!(stats["generation"], generation + 1);
+    assert_eq!(stats, app.get("/collections/points").await.is(200));
+
+    let url = "/collections/points/train";
+    app.post(url, &json!({"sample": 3}))
+        .await
+        .fails(400, "malformed")
+        .names("sample");
+    app.post("/collections/none/train", &json!({}))
+        .await
+        .fails(404, "unknown_collection");
+    app.post(
+        "/collections/points/documents/delete",
+        &json!({"keys": (20..300).collect::<Vec<_>>()}),
+    )
+    .await
+    .is(200);
+    app.post(url, &json!({}))
+        .await
+        .fails(409, "untrained")
+        .says(&["20", "256"]);
+}

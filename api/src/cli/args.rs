@@ -45,8 +45,12 @@ pub(crate) enum Command {
     Stats(Stats),
     /// Part a collection into clusters by k-means
     Cluster(Cluster),
+    /// Build the index anew, learning from the documents of today
+    Train(Named),
     /// Fold recent documents into the index and free what deleted ones took
     Compact(Named),
+    /// Measure searches in process: recall, queries per second, latency
+    Bench(Bench),
     /// Drop a collection with all its documents
     Drop(Named),
     /// Write a collection into one file, while it is being served
@@ -248,6 +252,35 @@ pub(crate) struct Cluster {
     /// Only documents that pass, such as '{"country": "Italy"}'
     #[arg(long, value_name = "JSON", value_parser = filter)]
     pub(crate) filter: Option<Filter>,
+}
+
+/// Each --param, and --exact, is measured on its own, one after the other in every pass, and medians over the passes are
+/// printed: with --json an object, or an array of objects where there are several. Answers are whole records.
+#[derive(Debug, Args)]
+pub(crate) struct Bench {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The vectors to search by (.npy, .fvecs or JSON)
+    #[arg(long, value_name = "FILE")]
+    pub(crate) queries: PathBuf,
+    /// The keys of each query's nearest documents, nearest first (.ivecs) [default: found by comparing everything]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+    /// How many matches
+    #[arg(short = 'k', long = "top-k", value_name = "N", default_value = "10", value_parser = top_k)]
+    pub(crate) top_k: usize,
+    /// Search parameters to measure, such as recall=0.99 or nprobe=16,rescore=4; more than once for several
+    #[arg(long = "param", value_name = "NAME=VALUE[,…]")]
+    pub(crate) params: Vec<Given>,
+    /// Measure comparing everything, too
+    #[arg(long)]
+    pub(crate) exact: bool,
+    /// Threads that ask single queries side by side, and that each batch is spread over
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub(crate) threads: usize,
+    /// How often each is measured
+    #[arg(long, value_name = "N", default_value = "3", value_parser = at_least_one)]
+    pub(crate) passes: usize,
 }
 
 #[derive(Debug, Args)]

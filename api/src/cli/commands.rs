@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
-use vinedb::{
-    Collection, CollectionConfig, Database, Document, Key, Manifest, ModelInfo, Options, Stats,
-};
+use vinedb::{CollectionConfig, Database, Document, Key, Manifest, ModelInfo, Options, Stats};
 
 use super::{
     Outcome, args,
@@ -166,7 +164,7 @@ pub(crate) fn stats(args: args::Stats, home: PathBuf, output: &Output) -> Result
     Ok(Outcome::Done)
 }
 
-fn stats_text(stats: &Stats) -> String {
+pub(crate) fn stats_text(stats: &Stats) -> String {
     let index = stats.index.as_deref().unwrap_or("none");
     let lines = [
         format!("{}: {} documents", stats.name, thousands(stats.documents)),
@@ -189,13 +187,6 @@ fn stats_text(stats: &Stats) -> String {
 
 fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
-}
-
-pub(crate) fn compact(args: args::Named, home: PathBuf, output: &Output) -> Result<Outcome> {
-    let collection: Collection = write(home, &args.dir)?.collection(&args.name)?;
-    collection.compact()?;
-    output.result(&collection.stats()?, stats_text)?;
-    Ok(Outcome::Done)
 }
 
 #[derive(Serialize)]

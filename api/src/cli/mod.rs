@@ -1,6 +1,8 @@
 //! The command line: arguments, and one module per command that is more than a call of the facade.
 
 mod args;
+mod bench;
+mod building;
 mod cluster;
 mod commands;
 mod embed;
@@ -79,7 +81,9 @@ fn execute(cli: Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Count(args) => commands::count(args, home, output),
         Command::Stats(args) => commands::stats(args, home, output),
         Command::Cluster(args) => cluster::run(args, home, output),
-        Command::Compact(args) => commands::compact(args, home, output),
+        Command::Train(args) => building::train(args, home, output),
+        Command::Compact(args) => building::compact(args, home, output),
+        Command::Bench(args) => bench::run(args, home, output),
         Command::Drop(args) => commands::drop_collection(args, home, output),
         Command::Snapshot(args) => commands::snapshot(args, home, output),
         Command::Restore(args) => commands::restore(args, home, output),

@@ -11,7 +11,17 @@ use super::Usage;
 
 /// One `--param`.
 #[derive(Debug, Clone)]
-pub(crate) struct Given(Map<String, Value>);
+pub(crate) struct Given {
+    text: String,
+    fields: Map<String, Value>,
+}
+
+impl Given {
+    /// As it was given.
+    pub(crate) fn text(&self) -> &str {
+        &self.text
+    }
+}
 
 impl FromStr for Given {
     type Err = String;
@@ -28,14 +38,17 @@ impl FromStr for Given {
             }
         }
         read(&fields)?;
-        Ok(Self(fields))
+        Ok(Self {
+            text: text.to_owned(),
+            fields,
+        })
     }
 }
 
 /// All that was given, as the parameters of one search.
 pub(crate) fn together(given: &[Given]) -> Result<SearchParams, Usage> {
     let mut fields = Map::new();
-    for (name, value) in given.iter().flat_map(|given| &given.0) {
+    for (name, value) in given.iter().flat_map(|given| &given.fields) {
         if fields.insert(name.clone(), value.clone()).is_some() {
             return Err(Usage(format!("--param: {name} is given twice")));
         }

@@ -156,16 +156,20 @@ impl Steps {
 
     /// Shows a step, and says whether there is to be another.
     pub(crate) fn tell(&self, step: vinedb::Progress) -> ControlFlow<()> {
-        let stage = step.stage.to_string();
+        self.step(&step.stage.to_string(), step.done, step.total)
+    }
+
+    /// As [`Steps::tell`], for a stage that only the command knows.
+    pub(crate) fn step(&self, stage: &str, done: usize, total: usize) -> ControlFlow<()> {
         if self.bar.prefix() != stage {
-            self.bar.set_prefix(stage);
+            self.bar.set_prefix(stage.to_owned());
             self.bar.reset_eta();
         }
-        self.bar.set_length(step.total as u64);
-        self.bar.set_position(step.done as u64);
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
         if !stderr_is_terminal() && is_due(&self.next_line) {
-            let (done, total) = (thousands(step.done as u64), thousands(step.total as u64));
-            let _ = writeln!(io::stderr(), "{}: {done} of {total}", step.stage);
+            let (done, total) = (thousands(done as u64), thousands(total as u64));
+            let _ = writeln!(io::stderr(), "{stage}: {done} of {total}");
         }
         match self.interrupt.is_asked() {
             true => ControlFlow::Break(()),

@@ -1,5 +1,5 @@
-//! Vector files: NumPy's npy and the fvecs format of the TEXMEX collections (an int32 with the dimension, then that many
-//! float32, for each vector; little-endian).
+//! Vector files: NumPy's npy and the fvecs and ivecs formats of the TEXMEX collections (an int32 with the dimension, then
+//! that many float32 or int32, for each vector; little-endian).
 
 use std::{
     io::{self, Read},
@@ -35,6 +35,14 @@ pub(crate) fn read_all(path: &Path) -> Result<Vec<Vec<f32>>> {
         ),
     };
     vectors.collect::<io::Result<_>>().with_context(named)
+}
+
+/// All the rows of an ivecs file.
+pub(crate) fn read_ivecs(path: &Path) -> Result<Vec<Vec<i32>>> {
+    let named = || path.display().to_string();
+    let file = std::fs::File::open(path).with_context(named)?;
+    let reader = unzip(Box::new(file)).with_context(named)?;
+    ivecs(reader).collect::<io::Result<_>>().with_context(named)
 }
 
 /// One vector, or an array of vectors.
@@ -121,12 +129,31 @@ fn rows(
 
 /// The vectors of an fvecs file.
 pub(crate) fn fvecs(
-    mut reader: impl Read + Send + 'static,
+    reader: impl Read + Send + 'static,
 ) -> impl Iterator<Item = io::Result<Vec<f32>>> + Send + 'static {
-    std::iter::from_fn(move || next_fvec(&mut reader).transpose())
+    vecs(reader, "fvecs", f32::from_le_bytes)
 }
 
-fn next_fvec(reader: &mut impl Read) -> io::Result<Option<Vec<f32>>> {
+/// The rows of an ivecs file: as fvecs, with int32 for float32.
+pub(crate) fn ivecs(
+    reader: impl Read + Send + 'static,
+) -> impl Iterator<Item = io::Result<Vec<i32>>> + Send + 'static {
+    vecs(reader, "ivecs", i32::from_le_bytes)
+}
+
+fn vecs<T>(
+    mut reader: impl Read + Send + 'static,
+    format: &'static str,
+    number: impl Fn([u8; 4]) -> T + Send + 'static,
+) -> impl Iterator<Item = io::Result<Vec<T>>> + Send + 'static {
+    std::iter::from_fn(move || next_vec(&mut reader, format, &number).transpose())
+}
+
+fn next_vec<T>(
+    reader: &mut impl Read,
+    format: &str,
+    number: impl Fn([u8; 4]) -> T,
+) -> io::Result<Option<Vec<T>>> {
     let mut head = Vec::new();
     reader.take(4).read_to_end(&mut head)?;
     let Ok(head) = <[u8; 4]>::try_from(head.as_slice()) else {
@@ -139,7 +166,7 @@ fn next_fvec(reader: &mut impl Read) -> io::Result<Option<Vec<f32>>> {
     let dimension = usize::try_from(i32::from_le_bytes(head)).unwrap_or(0);
     if !(1..=MAX_DIMENSION).contains(&dimension) {
         let message = format!(
-            "not an fvecs file: a vector of dimension {}",
+            "not an {format} file: a vector of dimension {}",
             i32::from_le_bytes(head)
         );
         return Err(io::Error::new(io::ErrorKind::InvalidData, message));
@@ -147,10 +174,7 @@ fn next_fvec(reader: &mut impl Read) -> io::Result<Option<Vec<f32>>> {
     let mut bytes = Vec::new();
     reader.take(dimension as u64 * 4).read_to_end(&mut bytes)?;
     let (values, _) = bytes.as_chunks::<4>();
-    let vector: Vec<f32> = values
-        .iter()
-        .map(|value| f32::from_le_bytes(*value))
-        .collect();
+    let vector: Vec<T> = values.iter().map(|value| number(*value)).collect();
     if vector.len() == dimension {
         Ok(Some(vector))
     } else {
@@ -197,6 +221,20 @@ mod tests {
                 .unwrap()
                 .is_err()
         );
+    }
+
+    #[test]
+    fn ivecs_are_whole_numbers() {
+        let bytes: Vec<u8> = [2_i32, 7, -1, 1, 3]
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .collect();
+        let all: Vec<_> = ivecs(io::Cursor::new(bytes))
+            .collect::<io::Result<_>>()
+            .unwrap();
+        assert_eq!(all, [vec![7, -1], vec![3]]);
+        let damaged = ivecs(io::Cursor::new([0, 0, 0, 0].to_vec())).next();
+        assert!(damaged.unwrap().is_err());
     }
 
     #[test]

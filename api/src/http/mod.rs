@@ -4,6 +4,7 @@
 //! code. `/ready` answers 503 until the state says that it is ready, and again while the server stops. There is no CORS:
 //! pages of other origins can neither read answers nor change anything.
 
+mod building;
 mod cluster;
 mod error;
 mod extract;
@@ -38,6 +39,8 @@ const MAX_UPLOADS: usize = 8;
 
 /// Clusterings at a time: each works on all cores but one, and has its sample in memory.
 const MAX_CLUSTERINGS: usize = 2;
+/// Indexes that are built on request at a time: each works on every core.
+const MAX_BUILDS: usize = 2;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -51,6 +54,7 @@ struct Shared {
     writes: Semaphore,
     uploads: Semaphore,
     clusterings: Arc<Semaphore>,
+    builds: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -64,6 +68,7 @@ impl AppState {
                 writes: Semaphore::new(MAX_WRITES),
                 uploads: Semaphore::new(MAX_UPLOADS),
                 clusterings: Arc::new(Semaphore::new(MAX_CLUSTERINGS)),
+                builds: Arc::new(Semaphore::new(MAX_BUILDS)),
             }),
         }
     }
@@ -97,6 +102,11 @@ impl AppState {
     pub(crate) async fn clustering(&self) -> Option<OwnedSemaphorePermit> {
         let clusterings = Arc::clone(&self.shared.clusterings);
         clusterings.acquire_owned().await.ok()
+    }
+
+    /// Waits for a turn to build an index; it is given back when the work is done, which may be after the request.
+    pub(crate) async fn building(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.shared.builds).acquire_owned().await.ok()
     }
 }
 
@@ -147,6 +157,8 @@ pub fn router_with(state: AppState) -> Router {
             post(routes::search_batch),
         )
         .route("/collections/{name}/cluster", post(cluster::cluster))
+        .route("/collections/{name}/train", post(building::train))
+        .route("/collections/{name}/compact", post(building::compact))
         .fallback(routes::unknown_route)
         .method_not_allowed_fallback(routes::unknown_method)
         .layer(middleware::from_fn_with_state(state.clone(), guard::upload))
