@@ -3,13 +3,16 @@
 
 use std::path::PathBuf;
 
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 9] = [
     "shim/adding.cpp",
+    "shim/content.cpp",
+    "shim/describe.cpp",
     "shim/growth.cpp",
     "shim/handle.cpp",
     "shim/rows.cpp",
     "shim/scan.cpp",
     "shim/search.cpp",
+    "shim/shape.cpp",
 ];
 
 fn main() {

@@ -1,5 +1,6 @@
 // The handle: what it is, copying, writing, reading and freeing it; errors and threads.
 
+#include "levels.h"
 #include "shim.h"
 
 #include <dlfcn.h>
@@ -8,10 +9,12 @@
 #include <sys/mman.h>
 #endif
 
+#include <algorithm>
 #include <memory>
 #include <utility>
 
-#include <faiss/IndexRefine.h>
+#include <faiss/IndexIVFPQ.h>
+#include <faiss/IndexPQ.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/clone_index.h>
 #include <faiss/impl/FaissAssert.h>
@@ -27,49 +30,69 @@ std::string& shim::last_error() {
 
 namespace {
 
-size_t storage_bytes(const Index& index) {
-    if (auto flat = dynamic_cast<const faiss::IndexFlatCodes*>(&index)) {
-        return flat->codes.size();
-    }
-    if (auto hnsw = dynamic_cast<const IndexHNSW*>(&index)) {
-        const faiss::HNSW& graph = hnsw->hnsw;
-        return storage_bytes(*hnsw->storage) + graph.neighbors.size() * sizeof(int32_t) +
-                graph.offsets.size() * sizeof(size_t) + graph.levels.size() * sizeof(int);
-    }
-    if (auto ivf = dynamic_cast<const IndexIVFFlat*>(&index)) {
-        const size_t per_row = ivf->code_size + 2 * sizeof(idx_t);
-        const size_t per_list = sizeof(std::vector<uint8_t>) + sizeof(std::vector<idx_t>);
-        return storage_bytes(*ivf->quantizer) + ivf->ntotal * per_row + ivf->nlist * per_list;
-    }
-    return 0;
-}
-
-/// The one block that holds all vectors, whole or as bytes; nothing for kinds that keep them in many.
+/// The one block that most of a graph's or a scan's reading goes to; nothing for kinds that keep vectors in many.
 std::pair<const uint8_t*, size_t> vector_block(const Index& index) {
     if (auto flat = dynamic_cast<const faiss::IndexFlatCodes*>(&index)) {
-        return {flat->codes.data(), flat->codes.size()};
+        return {flat->codes.data(), flat->codes.is_owned ? flat->codes.size() : 0};
     }
-    if (auto hnsw = dynamic_cast<const IndexHNSW*>(&index)) {
-        return vector_block(*hnsw->storage);
+    if (dynamic_cast<const faiss::IndexIVF*>(&index)) {
+        return {nullptr, 0};
     }
-    return {nullptr, 0};
+    const auto below = children(index);
+    return below.empty() ? std::pair<const uint8_t*, size_t>{nullptr, 0} : vector_block(*below[0]);
 }
 
 /// Metrics beyond L2 and inner product, which the factory was not asked for.
 void set_metric(Index& index, faiss::MetricType metric, float exponent) {
     index.metric_type = metric;
     index.metric_arg = exponent;
-    if (auto map = dynamic_cast<IndexIDMap*>(&index)) {
-        set_metric(*map->index, metric, exponent);
-    } else if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
-        set_metric(*refine->base_index, metric, exponent);
-        set_metric(*refine->refine_index, metric, exponent);
-    } else if (auto hnsw = dynamic_cast<IndexHNSW*>(&index)) {
-        set_metric(*hnsw->storage, metric, exponent);
-    } else if (auto ivf = dynamic_cast<faiss::IndexIVF*>(&index)) {
+    if (auto ivf = dynamic_cast<faiss::IndexIVF*>(&index)) {
         ivf->cp.spherical = false;
-        set_metric(*ivf->quantizer, metric, exponent);
     }
+    for (Index* child : children(index)) {
+        set_metric(*child, metric, exponent);
+    }
+}
+
+/// Has rows of lists with whole vectors be found through a direct map, which FAISS then keeps up to date; and leaves out
+/// the long search for an order of a product quantiser's centroids that only polysemous search has a use for.
+void set_up(Index& index) {
+    if (auto ivf = dynamic_cast<IndexIVFFlat*>(&index)) {
+        ivf->make_direct_map(true);
+    } else if (auto pq = dynamic_cast<faiss::IndexPQ*>(&index)) {
+        pq->do_polysemous_training = false;
+    } else if (auto pq = dynamic_cast<faiss::IndexIVFPQ*>(&index)) {
+        pq->do_polysemous_training = false;
+    }
+    for (Index* child : children(index)) {
+        set_up(*child);
+    }
+}
+
+/// FAISS's clone_index lacks some classes, leaves others with pointers into the original (fast scan over lists), and has
+/// the copy of a mapped index be mapped too. So it is used for the plain kinds in memory, which are those that are large.
+bool copies_itself(const Index& index) {
+    if (auto flat = dynamic_cast<const faiss::IndexFlatCodes*>(&index)) {
+        const bool plain = dynamic_cast<const IndexFlat*>(flat) || dynamic_cast<const faiss::IndexScalarQuantizer*>(flat);
+        return plain && flat->codes.is_owned;
+    }
+    if (auto hnsw = dynamic_cast<const IndexHNSW*>(&index)) {
+        return hnsw->hnsw.neighbors.is_owned && copies_itself(*hnsw->storage);
+    }
+    if (auto ivf = exactly<const IndexIVFFlat>(index)) {
+        auto lists = dynamic_cast<const faiss::ArrayInvertedLists*>(ivf->invlists);
+        const auto owned = [](const auto& codes) { return codes.is_owned; };
+        return lists && std::all_of(lists->codes.begin(), lists->codes.end(), owned) && copies_itself(*ivf->quantizer);
+    }
+    return false;
+}
+
+Index* written_and_read(const IndexIDMap& map) {
+    faiss::VectorIOWriter bytes;
+    faiss::write_index(&map, &bytes);
+    faiss::VectorIOReader reader;
+    reader.data = std::move(bytes.data);
+    return faiss::read_index(&reader);
 }
 
 struct Writer final : faiss::IOWriter {
@@ -92,16 +115,14 @@ struct Reader final : faiss::IOReader {
 
 extern "C" {
 
-/// What an index is, as far as its caller needs to know. Mirrors `Facts` in ffi.rs.
+/// An index in numbers. Mirrors `Facts` in ffi/native.rs.
 struct VinedbFacts {
     int64_t dimension;
     int64_t rows;
-    int64_t parameter; // m or nlist
     int64_t bytes;
     int32_t metric;
-    int32_t kind; // 0 Flat, 1 HNSW,Flat, 2 HNSW,SQ8, 3 IVF,Flat, -1 anything else
+    float exponent;
     bool trained;
-    bool consistent; // the id map and every level below it agree on the number of rows and the dimension
 };
 
 const char* vinedb_faiss_error() {
@@ -128,41 +149,39 @@ void vinedb_faiss_free(IndexIDMap* map) {
     delete map;
 }
 
-/// Sets the metric at every level, and has rows of IVF lists be found through a direct map, which FAISS then keeps up to date.
+/// Sets what the factory was not asked for: the metric at every level, what training leaves out and adding keeps up.
 int vinedb_faiss_prepare(IndexIDMap* map, int32_t metric, float exponent) {
     return guarded([&] {
         if (metric > 1) {
             set_metric(*map, faiss::MetricType(metric), exponent);
         }
-        if (auto ivf = dynamic_cast<IndexIVFFlat*>(map->index)) {
-            ivf->make_direct_map(true);
-        }
+        set_up(*map);
     });
 }
 
 int vinedb_faiss_facts(const IndexIDMap* map, VinedbFacts* facts) {
     return guarded([&] {
-        const Index& inner = *map->index;
         const idx_t rows = map->id_map.size();
-        *facts = {map->d, rows, 0, int64_t(storage_bytes(inner) + rows * sizeof(idx_t)), int32_t(map->metric_type), -1, map->is_trained, false};
-        bool agree = inner.ntotal == rows && map->ntotal == rows && inner.d == map->d && inner.metric_type == map->metric_type;
-        if (dynamic_cast<const IndexFlat*>(&inner)) {
-            facts->kind = 0;
-        } else if (auto hnsw = dynamic_cast<const IndexHNSW*>(&inner)) {
-            const Index* storage = hnsw->storage;
-            const bool flat = dynamic_cast<const IndexFlat*>(storage);
-            const auto codes = dynamic_cast<const faiss::IndexScalarQuantizer*>(storage);
-            const bool bytes = codes && codes->sq.qtype == faiss::ScalarQuantizer::QT_8bit;
-            facts->kind = flat ? 1 : bytes ? 2 : -1;
-            facts->parameter = hnsw->hnsw.nb_neighbors(0) / 2;
-            agree = agree && storage->ntotal == rows && storage->d == map->d && idx_t(hnsw->hnsw.levels.size()) == rows;
-        } else if (auto ivf = dynamic_cast<const IndexIVFFlat*>(&inner)) {
-            facts->kind = 3;
-            facts->parameter = ivf->nlist;
-            const bool mapped = ivf->direct_map.type == faiss::DirectMap::Array && idx_t(ivf->direct_map.array.size()) == rows;
-            agree = agree && mapped && dynamic_cast<const IndexFlat*>(ivf->quantizer);
+        *facts = {map->d, rows, int64_t(memory_of(*map)), int32_t(map->metric_type), map->metric_arg, map->is_trained};
+    });
+}
+
+/// Writes the factory string, ended by a zero; fails where there is none, or no room for it.
+int vinedb_faiss_kind(const IndexIDMap* map, char* text, size_t room) {
+    return guarded([&] {
+        const std::string kind = kind_of(*map->index);
+        FAISS_THROW_IF_NOT_MSG(kind.size() < room, "it has too many transforms");
+        std::copy_n(kind.c_str(), kind.size() + 1, text);
+    });
+}
+
+/// Fails unless its parts fit together, and with `content` its rows too.
+int vinedb_faiss_check(const IndexIDMap* map, bool content) {
+    return guarded([&] {
+        check_shape(*map);
+        if (content) {
+            check_content(*map);
         }
-        facts->consistent = agree;
     });
 }
 
@@ -190,7 +209,7 @@ const int64_t* vinedb_faiss_ids(const IndexIDMap* map, size_t* count) {
 
 int vinedb_faiss_clone(const IndexIDMap* map, IndexIDMap** copy) {
     return guarded([&] {
-        std::unique_ptr<Index> clone(faiss::clone_index(map));
+        std::unique_ptr<Index> clone(copies_itself(*map->index) ? faiss::clone_index(map) : written_and_read(*map));
         *copy = dynamic_cast<IndexIDMap*>(clone.get());
         FAISS_THROW_IF_NOT(*copy);
         clone.release();

@@ -3,7 +3,6 @@
 //! make FAISS abort or read out of bounds is refused here or, for the contents of vectors, by [`crate::vectors`].
 
 use std::ffi::CStr;
-use std::io::{self, Read, Write};
 use std::mem::{ManuallyDrop, MaybeUninit};
 use std::ptr::NonNull;
 use std::sync::Once;
@@ -11,6 +10,7 @@ use std::sync::Once;
 // Links FAISS, which the shim calls.
 use faiss_sys as _;
 
+mod files;
 mod kmeans;
 mod native;
 mod search;
@@ -20,11 +20,10 @@ pub(crate) use kmeans::{KmeansSettings, kmeans};
 pub(crate) use native::Facts;
 use native::{
     IdMap, vinedb_faiss_add, vinedb_faiss_clone, vinedb_faiss_error, vinedb_faiss_facts,
-    vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_prepare, vinedb_faiss_read,
-    vinedb_faiss_set_threads, vinedb_faiss_single_threaded_blas, vinedb_faiss_threads,
-    vinedb_faiss_train, vinedb_faiss_use_huge_pages, vinedb_faiss_write,
+    vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_prepare, vinedb_faiss_set_threads,
+    vinedb_faiss_single_threaded_blas, vinedb_faiss_threads, vinedb_faiss_train,
+    vinedb_faiss_use_huge_pages,
 };
-use stream::{Stream, read_some, write_some};
 
 use crate::{Error, Kind, Metric, Result};
 
@@ -141,45 +140,6 @@ impl RawIndex {
         })
     }
 
-    /// Writes the index in FAISS's own format.
-    pub(crate) fn write(&self, target: &mut dyn Write) -> Result<io::Result<()>> {
-        let mut stream = Stream {
-            end: target,
-            failure: None,
-        };
-        // SAFETY: a live handle, and a callback that is given the context it expects, which outlives the call.
-        let code =
-            unsafe { vinedb_faiss_write(self.map.as_ptr(), write_some, (&raw mut stream).cast()) };
-        if let Some(error) = stream.failure {
-            return Ok(Err(error));
-        }
-        status("write an index", code).map(Ok)
-    }
-
-    /// Reads what [`RawIndex::write`] wrote. The bytes must be known to be those: FAISS does not survive others.
-    pub(crate) fn read(source: &mut dyn Read) -> Result<Self> {
-        const OPERATION: &str = "read an index";
-        initialize()?;
-        let mut stream = Stream {
-            end: source,
-            failure: None,
-        };
-        let mut map = std::ptr::null_mut();
-        // SAFETY: a callback that is given the context it expects, which outlives the call, and room for the handle.
-        let code = unsafe { vinedb_faiss_read(read_some, (&raw mut stream).cast(), &raw mut map) };
-        if let Some(error) = stream.failure {
-            return Err(failure(OPERATION, &error.to_string()));
-        }
-        status(OPERATION, code)?;
-        let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        let mut index = Self { map, dimension: 1 };
-        index.dimension = usize::try_from(index.facts()?.dimension)
-            .ok()
-            .filter(|&dimension| dimension > 0)
-            .ok_or_else(|| failure(OPERATION, "it has no dimension"))?;
-        Ok(index)
-    }
-
     /// How many vectors a slice has.
     fn rows_in(&self, vectors: &[f32]) -> Result<i64> {
         crate::vectors::count(vectors, self.dimension).map(native)
@@ -201,7 +161,7 @@ pub(crate) fn metric_code(metric: Metric) -> i32 {
 }
 
 /// FAISS's `metric_arg`.
-fn exponent(metric: Metric) -> f32 {
+pub(crate) fn exponent(metric: Metric) -> f32 {
     match metric {
         Metric::Lp(p) => p.get(),
         _ => 0.0,

@@ -15,6 +15,7 @@ pub struct Index {
     dimension: usize,
     metric: Metric,
     kind: Kind,
+    trained_on: usize,
 }
 
 impl Index {
@@ -31,15 +32,23 @@ impl Index {
             dimension,
             metric,
             kind: kind.clone(),
+            trained_on: 0,
         })
     }
 
-    pub(crate) fn from_backend(raw: Backend, dimension: usize, metric: Metric, kind: Kind) -> Self {
+    pub(crate) fn from_backend(
+        raw: Backend,
+        dimension: usize,
+        metric: Metric,
+        kind: Kind,
+        trained_on: usize,
+    ) -> Self {
         Self {
             raw,
             dimension,
             metric,
             kind,
+            trained_on,
         }
     }
 
@@ -95,7 +104,13 @@ impl Index {
         self.raw.is_trained()
     }
 
-    /// About how many bytes of memory it takes: vectors, links, lists and ids.
+    /// How many vectors it was trained on; 0 for kinds that need no training.
+    #[must_use]
+    pub fn trained_on(&self) -> usize {
+        self.trained_on
+    }
+
+    /// How many bytes of memory it takes: vectors or codes, ids, links, lists, transforms, and the tables of all these.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.raw.memory_bytes()
@@ -122,7 +137,9 @@ impl Index {
                 minimum,
             });
         }
-        self.raw.train(&sample)
+        self.raw.train(&sample)?;
+        self.trained_on = given;
+        Ok(())
     }
 
     /// Adds vectors (row-major), one per id. Ids ascend strictly and lie above every id inside. All or nothing.

@@ -8,22 +8,18 @@ pub(super) struct IdMap {
     _private: [u8; 0],
 }
 
-/// What an index is. Mirrors `VinedbFacts` in shim/handle.cpp.
+/// An index in numbers. Mirrors `VinedbFacts` in shim/handle.cpp.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts {
     pub(crate) dimension: i64,
     pub(crate) rows: i64,
-    /// m or nlist.
-    pub(crate) parameter: i64,
     pub(crate) bytes: i64,
     /// FAISS's number: 0 is inner product, 1 L2.
     pub(crate) metric: i32,
-    /// 0 Flat, 1 HNSW, 2 HNSW over SQ8, 3 IVF; -1 anything else.
-    pub(crate) kind: i32,
+    /// FAISS's `metric_arg`: the p of Lp.
+    pub(crate) exponent: f32,
     pub(crate) trained: bool,
-    /// Whether every level of the index has as many rows as the id map, and the same dimension and metric.
-    pub(crate) consistent: bool,
 }
 
 /// Mirrors `VinedbKmeans` in shim/growth.cpp.
@@ -63,6 +59,8 @@ unsafe extern "C" {
     pub(super) fn vinedb_faiss_free(map: *mut IdMap);
     pub(super) fn vinedb_faiss_prepare(map: *mut IdMap, metric: i32, exponent: f32) -> i32;
     pub(super) fn vinedb_faiss_facts(map: *const IdMap, facts: *mut Facts) -> i32;
+    pub(super) fn vinedb_faiss_kind(map: *const IdMap, text: *mut c_char, room: usize) -> i32;
+    pub(super) fn vinedb_faiss_check(map: *const IdMap, content: bool) -> i32;
     pub(super) fn vinedb_faiss_use_huge_pages(map: *const IdMap);
     pub(super) fn vinedb_faiss_ids(map: *const IdMap, count: *mut usize) -> *const i64;
     pub(super) fn vinedb_faiss_train(map: *mut IdMap, n: i64, x: *const f32) -> i32;

@@ -11,6 +11,7 @@ mod check;
 mod kind;
 mod parse;
 mod repair;
+mod same;
 
 pub use kind::{Codes, Kind, Refine, Scalar, Structure, Transform};
 

@@ -6,6 +6,7 @@ mod exact;
 mod fixtures;
 mod golden;
 mod graph;
+mod kinds;
 mod kmeans;
 mod persist;
 mod recall;
