@@ -1,49 +1,57 @@
-//! Compiles the C++ shim (`shim/`) against the headers of the FAISS that `faiss-sys` built, and tells `src/cpu.rs` which
-//! parts of the processor the compiler was allowed to use.
-
-use std::path::PathBuf;
-
-const SOURCES: [&str; 9] = [
-    "shim/adding.cpp",
-    "shim/content.cpp",
-    "shim/describe.cpp",
-    "shim/growth.cpp",
-    "shim/handle.cpp",
-    "shim/rows.cpp",
-    "shim/scan.cpp",
-    "shim/search.cpp",
-    "shim/shape.cpp",
-];
+//! With the feature `faiss`: compiles the C++ shim (`shim/`) against the headers of the FAISS that `faiss-sys` built, and
+//! tells `src/cpu.rs` which parts of the processor the compiler was allowed to use.
 
 fn main() {
     println!("cargo:rerun-if-changed=shim");
     println!("cargo:rerun-if-changed=build.rs");
-    let root = std::env::var_os("DEP_FAISS_C_ROOT")
-        .map(PathBuf::from)
-        .expect("faiss-sys with its feature `static` names the folder it installed FAISS in");
-    let mut shim = cc::Build::new();
-    shim.cpp(true)
-        .std("c++17")
-        .flag("-fopenmp")
-        .opt_level(3)
-        .include(root.join("include"))
-        .files(SOURCES);
-    println!("cargo:rustc-env=VINEDB_COMPILED_FOR={}", macros(&shim));
-    shim.compile("vinedb_faiss_shim");
+    #[cfg(feature = "faiss")]
+    shim::compile();
 }
 
-/// The macros that the compiler predefines as 1 under the flags in force, `CXXFLAGS` included; among them is one for each
-/// part of the instruction set that it may use, `__AVX2__` and the like.
-fn macros(shim: &cc::Build) -> String {
-    let mut compiler = shim.get_compiler().to_command();
-    let output = compiler
-        .args(["-dM", "-E", "-x", "c++", "/dev/null"])
-        .output()
-        .expect("the C++ compiler runs");
-    assert!(output.status.success(), "the C++ compiler lists its macros");
-    let listing = String::from_utf8_lossy(&output.stdout);
-    let names = listing
-        .lines()
-        .filter_map(|line| line.strip_prefix("#define ")?.strip_suffix(" 1"));
-    names.collect::<Vec<_>>().join(" ")
+#[cfg(feature = "faiss")]
+mod shim {
+    use std::path::PathBuf;
+
+    const SOURCES: [&str; 9] = [
+        "shim/adding.cpp",
+        "shim/content.cpp",
+        "shim/describe.cpp",
+        "shim/growth.cpp",
+        "shim/handle.cpp",
+        "shim/rows.cpp",
+        "shim/scan.cpp",
+        "shim/search.cpp",
+        "shim/shape.cpp",
+    ];
+
+    pub(super) fn compile() {
+        let root = std::env::var_os("DEP_FAISS_C_ROOT")
+            .map(PathBuf::from)
+            .expect("faiss-sys with its feature `static` names the folder it installed FAISS in");
+        let mut shim = cc::Build::new();
+        shim.cpp(true)
+            .std("c++17")
+            .flag("-fopenmp")
+            .opt_level(3)
+            .include(root.join("include"))
+            .files(SOURCES);
+        println!("cargo:rustc-env=VINEDB_COMPILED_FOR={}", macros(&shim));
+        shim.compile("vinedb_faiss_shim");
+    }
+
+    /// The macros that the compiler predefines as 1 under the flags in force, `CXXFLAGS` included; among them is one for each
+    /// part of the instruction set that it may use, `__AVX2__` and the like.
+    fn macros(shim: &cc::Build) -> String {
+        let mut compiler = shim.get_compiler().to_command();
+        let output = compiler
+            .args(["-dM", "-E", "-x", "c++", "/dev/null"])
+            .output()
+            .expect("the C++ compiler runs");
+        assert!(output.status.success(), "the C++ compiler lists its macros");
+        let listing = String::from_utf8_lossy(&output.stdout);
+        let names = listing
+            .lines()
+            .filter_map(|line| line.strip_prefix("#define ")?.strip_suffix(" 1"));
+        names.collect::<Vec<_>>().join(" ")
+    }
 }

@@ -1,74 +1,134 @@
-//! What holds an index: FAISS or the graph of `hnsw_rs`, under one set of methods. What they are given is checked before
-//! (`index.rs`, `search.rs`). Only here is it known which is which.
+//! What holds an index: FAISS, the graph of `hnsw_rs`, or our own flat rows where FAISS is not built in; under one set of
+//! methods. What they are given is checked before (`index.rs`, `search.rs`). Only here is it known which is which.
+
+#![cfg_attr(
+    not(feature = "faiss"),
+    expect(
+        clippy::unnecessary_wraps,
+        unused_variables,
+        reason = "ours learn nothing and fail at little; FAISS does both"
+    )
+)]
 
 use std::io::{self, Read, Write};
 
 use crate::effort::{Breadth, Effort};
+use crate::exact::Exact;
+#[cfg(feature = "faiss")]
 use crate::ffi::RawIndex;
 use crate::graph::{Graph, Shape};
-use crate::scan::{Rows, Scan};
+use crate::scan::Rows;
 use crate::spec::Structure;
-use crate::{Hit, Kind, Metric, Result, Select};
+use crate::{Error, Hit, Kind, Metric, Result, Select, threads};
 
 /// An index under its ids.
 pub(crate) enum Backend {
+    #[cfg(feature = "faiss")]
     Faiss(RawIndex),
     Graph(Graph),
+    Exact(Exact),
+}
+
+/// What the bytes of an index that is held in Rust begin with: FAISS's do with four letters of its own.
+const OURS: &[u8; 8] = b"VINEROWS";
+
+/// Which of ours holds a kind.
+enum Ours {
+    Graph(Shape),
+    Exact,
+}
+
+impl Ours {
+    /// `None` for FAISS's kinds. Flat is one of them where FAISS is there.
+    fn of(kind: &Kind) -> Option<Self> {
+        match kind.structure {
+            Structure::HnswRs { m, ef_construction } => {
+                Some(Self::Graph(Shape { m, ef_construction }))
+            }
+            _ => (kind.is_exact() && cfg!(not(feature = "faiss"))).then_some(Self::Exact),
+        }
+    }
+}
+
+impl Kind {
+    /// Whether indexes of this kind can be had in this build: one without FAISS has `Flat` and `hnsw_rs`.
+    #[must_use]
+    pub fn is_built_in(&self) -> bool {
+        cfg!(feature = "faiss") || Ours::of(self).is_some()
+    }
 }
 
 impl Backend {
     /// An empty index of a kind that suits dimension and metric.
     pub(crate) fn create(dimension: usize, kind: &Kind, metric: Metric) -> Result<Self> {
-        match Shape::of(kind) {
-            Some(shape) => Ok(Self::Graph(Graph::new(dimension, metric, shape))),
+        match Ours::of(kind) {
+            Some(Ours::Graph(shape)) => Ok(Self::Graph(Graph::new(dimension, metric, shape))),
+            Some(Ours::Exact) => Ok(Self::Exact(Exact::new(dimension, metric))),
+            #[cfg(feature = "faiss")]
             None => RawIndex::create(dimension, kind, metric).map(Self::Faiss),
+            #[cfg(not(feature = "faiss"))]
+            None => kind
+                .check(dimension, metric)
+                .map(|()| Self::Exact(Exact::new(dimension, metric))),
         }
     }
 
     /// The id of each row.
     pub(crate) fn ids(&self) -> &[i64] {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.ids(),
             Self::Graph(graph) => graph.ids(),
+            Self::Exact(exact) => exact.ids(),
         }
     }
 
     pub(crate) fn is_trained(&self) -> bool {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.facts().is_ok_and(|facts| facts.trained),
-            Self::Graph(_) => true,
+            Self::Graph(_) | Self::Exact(_) => true,
         }
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw
                 .facts()
                 .map_or(0, |facts| usize::try_from(facts.bytes).unwrap_or(0)),
             Self::Graph(graph) => graph.memory_bytes(),
+            Self::Exact(exact) => exact.memory_bytes(),
         }
     }
 
     /// Has the vectors lie in huge pages, where the system and the index can.
     pub(crate) fn use_huge_pages(&self) {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.use_huge_pages(),
-            Self::Graph(_) => {}
+            Self::Graph(_) | Self::Exact(_) => {}
         }
     }
 
     pub(crate) fn train(&mut self, vectors: &[f32]) -> Result<()> {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.train(vectors),
-            Self::Graph(_) => Ok(()),
+            Self::Graph(_) | Self::Exact(_) => Ok(()),
         }
     }
 
     /// Adds one row per id. When that fails, the index is empty afterwards.
     pub(crate) fn add(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.add(ids, vectors),
-            Self::Graph(graph) => graph.add(ids, vectors, crate::ffi::threads()),
+            Self::Graph(graph) => graph.add(ids, vectors, threads::allowed()),
+            Self::Exact(exact) => {
+                exact.add(ids, vectors);
+                Ok(())
+            }
         }
     }
 
@@ -82,19 +142,17 @@ impl Backend {
         select: Select<'_>,
         products: bool,
     ) -> Result<(Vec<f32>, Vec<i64>)> {
-        match self {
-            Self::Faiss(raw) => raw.search(queries, k, effort, select, products),
-            Self::Graph(graph) => match effort.breadth {
-                Breadth::Exact => Ok(padded(&graph.scan(select).nearest(graph, queries, k), k)),
-                Breadth::Wide(ef) => {
-                    let queries = queries.chunks_exact(graph.dimension());
-                    let answers = queries.map(|query| graph.search(query, k, ef, select));
-                    answers
-                        .collect::<Result<Vec<_>>>()
-                        .map(|answers| padded(&answers, k))
-                }
-            },
-        }
+        let answers = match (self, effort.breadth) {
+            #[cfg(feature = "faiss")]
+            (Self::Faiss(raw), _) => return raw.search(queries, k, effort, select, products),
+            (Self::Graph(graph), Breadth::Wide(ef)) => queries
+                .chunks_exact(graph.dimension())
+                .map(|query| graph.search(query, k, ef, select))
+                .collect::<Result<Vec<_>>>()?,
+            (Self::Graph(graph), Breadth::Exact) => graph.scan(select).nearest(graph, queries, k),
+            (Self::Exact(exact), _) => exact.scan(select).nearest(exact, queries, k),
+        };
+        Ok(padded(&answers, k))
     }
 
     /// The distance from the query to each of the rows.
@@ -105,67 +163,78 @@ impl Backend {
         products: bool,
     ) -> Result<Vec<f32>> {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.distances(query, rows, products),
             Self::Graph(graph) => Ok(graph.scan(Select::All).distances(graph, query, rows)),
+            Self::Exact(exact) => Ok(exact.scan(Select::All).distances(exact, query, rows)),
         }
     }
 
     /// What is kept of these rows, ascending, as vectors (row-major).
     pub(crate) fn reconstruct(&self, rows: &[i64]) -> Result<Vec<f32>> {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.reconstruct(rows),
-            Self::Graph(graph) => {
-                let places = rows.iter().filter_map(|&row| usize::try_from(row).ok());
-                Ok(places.flat_map(|row| graph.row(row).to_vec()).collect())
-            }
+            Self::Graph(graph) => Ok(copied(graph, rows)),
+            Self::Exact(exact) => Ok(copied(exact, rows)),
         }
     }
 
     pub(crate) fn try_clone(&self) -> Result<Self> {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.try_clone().map(Self::Faiss),
             Self::Graph(graph) => graph.try_clone().map(Self::Graph),
+            Self::Exact(exact) => Ok(Self::Exact(exact.clone())),
         }
     }
 
-    /// Reads an index of a kind that is held in Rust, of this many rows; `None` for FAISS's kinds.
+    /// Whether bytes that start like this are those of an index that is held in Rust.
+    pub(crate) fn is_ours(start: &[u8]) -> bool {
+        start.starts_with(OURS)
+    }
+
+    /// Reads an index that is held in Rust, of this many rows. Flat ones are read by builds with FAISS as well.
     pub(crate) fn read(
         source: &mut dyn Read,
         kind: &Kind,
         rows: usize,
         dimension: usize,
         metric: Metric,
-    ) -> Option<Result<Self>> {
-        let shape = Shape::of(kind)?;
-        Some(Graph::read(source, rows, dimension, metric, shape).map(Self::Graph))
+    ) -> Result<Self> {
+        let unreadable = |message: String| Error::InRust {
+            operation: "read an index",
+            message,
+        };
+        let mut mark = [0; OURS.len()];
+        let read = source.read_exact(&mut mark);
+        read.map_err(|error| unreadable(error.to_string()))?;
+        match Ours::of(kind) {
+            Some(Ours::Graph(shape)) => {
+                Graph::read(source, rows, dimension, metric, shape).map(Self::Graph)
+            }
+            _ if kind.is_exact() => Exact::read(source, rows, dimension, metric)
+                .map(Self::Exact)
+                .map_err(|error| unreadable(error.to_string())),
+            _ => Err(unreadable("its kind is one of FAISS's".to_owned())),
+        }
     }
 
     /// Writes the index: FAISS in its own format, ours in ours.
     pub(crate) fn write(&self, target: &mut dyn Write) -> Result<io::Result<()>> {
         match self {
+            #[cfg(feature = "faiss")]
             Self::Faiss(raw) => raw.write(target),
-            Self::Graph(graph) => Ok(graph.write(target)),
+            Self::Graph(graph) => Ok(target.write_all(OURS).and_then(|()| graph.write(target))),
+            Self::Exact(exact) => Ok(target.write_all(OURS).and_then(|()| exact.write(target))),
         }
     }
 }
 
-impl Graph {
-    fn scan<'a>(&self, select: Select<'a>) -> Scan<'a> {
-        Scan {
-            metric: self.metric(),
-            dimension: self.dimension(),
-            select,
-        }
-    }
-}
-
-impl Shape {
-    fn of(kind: &Kind) -> Option<Self> {
-        match kind.structure {
-            Structure::HnswRs { m, ef_construction } => Some(Self { m, ef_construction }),
-            _ => None,
-        }
-    }
+/// The vectors of these rows, one after the other.
+fn copied(all: &impl Rows, rows: &[i64]) -> Vec<f32> {
+    let places = rows.iter().filter_map(|&row| usize::try_from(row).ok());
+    places.flat_map(|row| all.row(row)).copied().collect()
 }
 
 /// k places for each answer.

@@ -4,7 +4,7 @@
 use std::sync::Mutex;
 use std::thread;
 
-use crate::{Hit, Result, ffi};
+use crate::{Hit, Result, threads};
 
 /// What one chunk's search may allocate.
 const CHUNK_BYTES: usize = 32 << 20;
@@ -20,7 +20,7 @@ where
     F: Fn(&[f32]) -> Result<Vec<Vec<Hit>>> + Sync,
 {
     let rows = queries.len() / dimension;
-    let chunk = chunk_rows(rows, ffi::threads().min(rows), bytes_per_query);
+    let chunk = chunk_rows(rows, threads::allowed().min(rows), bytes_per_query);
     in_chunks(queries, dimension, chunk, search)
 }
 
@@ -58,7 +58,7 @@ where
             }
         }
     };
-    side_by_side(ffi::threads().min(rows.div_ceil(chunk)), work)?;
+    side_by_side(threads::allowed().min(rows.div_ceil(chunk)), work)?;
     Ok(answers)
 }
 

@@ -238,12 +238,12 @@ pub enum Error {
         /// What FAISS said.
         message: String,
     },
-    /// `hnsw_rs` failed at something that was expected to work.
-    #[error("hnsw_rs failed to {operation}: {message}")]
-    HnswRs {
+    /// An index that is held in Rust failed at something that was expected to work.
+    #[error("the index failed to {operation}: {message}")]
+    InRust {
         /// What was to be done.
         operation: &'static str,
-        /// What the crate said.
+        /// What went wrong.
         message: String,
     },
 }

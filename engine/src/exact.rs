@@ -3,14 +3,15 @@
 
 use std::io::{self, Read, Write};
 
-use crate::IdSet;
 use crate::bytes::{read_ids, read_numbers, write_ids, write_numbers};
-use crate::scan::Rows;
+use crate::scan::{Rows, Scan};
+use crate::{Metric, Select};
 
 /// Vectors of one dimension, all of which a search compares.
 #[derive(Debug, Clone)]
 pub(crate) struct Exact {
     dimension: usize,
+    metric: Metric,
     ids: Vec<i64>,
     /// Row-major.
     vectors: Vec<f32>,
@@ -24,12 +25,21 @@ impl Rows for Exact {
     fn row(&self, row: usize) -> &[f32] {
         &self.vectors[row * self.dimension..][..self.dimension]
     }
+
+    fn scan<'a>(&self, select: Select<'a>) -> Scan<'a> {
+        Scan {
+            metric: self.metric,
+            dimension: self.dimension,
+            select,
+        }
+    }
 }
 
 impl Exact {
-    pub(crate) fn new(dimension: usize) -> Self {
+    pub(crate) fn new(dimension: usize, metric: Metric) -> Self {
         Self {
             dimension,
+            metric,
             ids: Vec::new(),
             vectors: Vec::new(),
         }
@@ -41,8 +51,9 @@ impl Exact {
         self.vectors.extend_from_slice(vectors);
     }
 
+    #[cfg(test)]
     /// Takes out the vectors of these ids; says how many there were.
-    pub(crate) fn remove(&mut self, gone: &IdSet) -> usize {
+    pub(crate) fn remove(&mut self, gone: &crate::IdSet) -> usize {
         let mut kept = 0;
         for row in 0..self.ids.len() {
             if !gone.contains(self.ids[row]) {
@@ -70,11 +81,17 @@ impl Exact {
     }
 
     /// Reads this many rows as [`Exact::write`] wrote them.
-    pub(crate) fn read(source: &mut dyn Read, dimension: usize, rows: usize) -> io::Result<Self> {
+    pub(crate) fn read(
+        source: &mut dyn Read,
+        rows: usize,
+        dimension: usize,
+        metric: Metric,
+    ) -> io::Result<Self> {
         let ids = read_ids(source, rows)?;
         let numbers = rows.checked_mul(dimension).ok_or_else(too_large)?;
         Ok(Self {
             dimension,
+            metric,
             ids,
             vectors: read_numbers(source, numbers)?,
         })

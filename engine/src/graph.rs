@@ -13,7 +13,7 @@ use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::hnsw::{Hnsw, Point};
 
 use crate::distance::{between, dot, farness};
-use crate::scan::Rows;
+use crate::scan::{Rows, Scan};
 use crate::{Error, Hit, Metric, Result, Select, batch};
 
 mod crate_files;
@@ -55,6 +55,14 @@ impl Rows for Graph {
     fn row(&self, row: usize) -> &[f32] {
         self.points[row].get_v()
     }
+
+    fn scan<'a>(&self, select: Select<'a>) -> Scan<'a> {
+        Scan {
+            metric: self.metric,
+            dimension: self.dimension,
+            select,
+        }
+    }
 }
 
 impl Graph {
@@ -71,10 +79,6 @@ impl Graph {
 
     pub(crate) fn dimension(&self) -> usize {
         self.dimension
-    }
-
-    pub(crate) fn metric(&self) -> Metric {
-        self.metric
     }
 
     /// Adds a vector per id; ids ascend. When the crate fails at it, the graph is empty afterwards.
@@ -239,8 +243,8 @@ fn guarded<T>(operation: &'static str, work: impl FnOnce() -> T) -> Result<T> {
 }
 
 fn failure(operation: &'static str, message: &str) -> Error {
-    Error::HnswRs {
+    Error::InRust {
         operation,
-        message: message.to_owned(),
+        message: format!("hnsw_rs: {message}"),
     }
 }

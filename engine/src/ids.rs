@@ -133,6 +133,7 @@ impl IdSet {
     }
 
     /// The bitmap.
+    #[cfg(feature = "faiss")]
     pub(crate) fn bits(&self) -> &[u8] {
         &self.bits
     }

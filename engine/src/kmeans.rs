@@ -1,4 +1,4 @@
-//! k-means: Lloyd's algorithm, whose iterations are FAISS's. Here is decided what points take part, where they start
+//! k-means: Lloyd's algorithm, whose iterations are FAISS's, or our own without it. Here is decided what points take part, where they start
 //! ([`start`]), which run is the best, what number of clusters fits ([`choose`]), and which cluster each point belongs to.
 //! The same points, options and machine give the same clusters, on any number of threads.
 
@@ -12,7 +12,10 @@ use serde::{Deserialize, Serialize};
 
 pub use choose::{Choice, Score, choose_k};
 
-use crate::ffi::{self, KmeansSettings};
+#[cfg(feature = "faiss")]
+use crate::ffi::{KmeansSettings, kmeans as iterate};
+#[cfg(not(feature = "faiss"))]
+use crate::lloyd::{KmeansSettings, kmeans as iterate};
 use crate::progress::report;
 use crate::{
     Error, Hit, Index, Kind, Metric, Progress, Result, SearchParams, Select, Stage, Watch, batch,
@@ -330,7 +333,7 @@ fn one_run(
         Start::PlusPlus if k <= start::MANY => start::spread(points, dimension, k, options.seed),
         Start::PlusPlus | Start::Random => Vec::new(),
     };
-    ffi::kmeans(points, dimension, k, settings, &start, step)
+    iterate(points, dimension, k, settings, &start, step)
 }
 
 impl KmeansOptions {

@@ -28,13 +28,14 @@
 mod backend;
 mod batch;
 mod bytes;
+#[cfg(feature = "faiss")]
 mod cpu;
 mod device;
 mod distance;
 mod effort;
 mod error;
-#[cfg(test)]
 mod exact;
+#[cfg(feature = "faiss")]
 #[expect(
     unsafe_code,
     reason = "the one module that talks to FAISS; it exports safe functions only"
@@ -44,6 +45,8 @@ mod graph;
 mod ids;
 mod index;
 mod kmeans;
+#[cfg(any(test, not(feature = "faiss")))]
+mod lloyd;
 mod metric;
 mod params;
 mod persist;

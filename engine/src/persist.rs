@@ -8,16 +8,17 @@
 //! | 4 | length of the header |
 //! | n | header (bincode, fixed-width integers; metric and kind as strings) |
 //! | 8 | XXH3 of everything before |
-//! | rest | FAISS's index file, of the length and XXH3 that the header says |
+//! | rest | FAISS's index file, or an index that is held in Rust, of the length and XXH3 that the header says |
 
 use std::fmt;
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
 use crate::backend::Backend;
+#[cfg(feature = "faiss")]
 use crate::ffi::RawIndex;
 use crate::{Error, Index, Result, vectors};
 
@@ -100,13 +101,13 @@ impl Index {
         file.seek(SeekFrom::Start(start))
             .map_err(|source| Error::io(path, source))?;
         let mut payload = BufReader::with_capacity(BUFFER, file).take(header.payload_bytes);
-        if let Some(index) = read_ours(&mut payload, path, &header)? {
-            return Ok(index);
+        let start = payload
+            .fill_buf()
+            .map_err(|source| Error::io(path, source))?;
+        if Backend::is_ours(start) {
+            return read_ours(&mut payload, path, &header);
         }
-        let raw = found(RawIndex::read(&mut payload), path)?;
-        let index = adopt(raw, path, &header)?;
-        index.use_huge_pages();
-        Ok(index)
+        read_of_faiss(&mut payload, path, &header)
     }
 }
 
@@ -135,6 +136,7 @@ fn empty(path: &Path, header: &Header) -> Result<Index> {
 }
 
 /// What FAISS says about bytes is said about their file.
+#[cfg(feature = "faiss")]
 fn found(outcome: Result<RawIndex>, path: &Path) -> Result<RawIndex> {
     match outcome {
         Err(Error::Faiss { message, .. }) => Err(Error::corrupt(path, message)),
@@ -142,31 +144,50 @@ fn found(outcome: Result<RawIndex>, path: &Path) -> Result<RawIndex> {
     }
 }
 
-/// An index that is held in Rust; `None` for FAISS's kinds.
-fn read_ours(source: &mut dyn Read, path: &Path, header: &Header) -> Result<Option<Index>> {
+/// An index that is held in Rust.
+fn read_ours(source: &mut dyn Read, path: &Path, header: &Header) -> Result<Index> {
     let damaged = |_| Error::corrupt(path, "its header is damaged");
     let dimension = usize::try_from(header.dimension).map_err(damaged)?;
     let rows = usize::try_from(header.rows).map_err(damaged)?;
-    if vectors::check_dimension(dimension).is_err()
-        || header.kind.check(dimension, header.metric).is_err()
-    {
+    let (kind, metric) = (&header.kind, header.metric);
+    if vectors::check_dimension(dimension).is_err() || kind.check(dimension, metric).is_err() {
         return Err(Error::corrupt(
             path,
             "there is no such index as its header says",
         ));
     }
-    match Backend::read(source, &header.kind, rows, dimension, header.metric) {
-        Some(Err(Error::HnswRs { message, .. })) => Err(Error::corrupt(path, message)),
-        Some(Ok(backend)) if !backend.ids().is_sorted_by(|one, two| one < two) => {
+    match Backend::read(source, kind, rows, dimension, metric) {
+        Err(Error::InRust { message, .. }) => Err(Error::corrupt(path, message)),
+        Ok(backend) if !backend.ids().is_sorted_by(|one, two| one < two) => {
             Err(Error::corrupt(path, "its ids do not ascend"))
         }
-        other => Ok(other.transpose()?.map(|backend| {
-            Index::from_backend(backend, dimension, header.metric, header.kind.clone(), 0)
-        })),
+        outcome => Ok(Index::from_backend(
+            outcome?,
+            dimension,
+            metric,
+            kind.clone(),
+            0,
+        )),
     }
 }
 
+#[cfg(not(feature = "faiss"))]
+fn read_of_faiss(_: &mut dyn Read, path: &Path, _: &Header) -> Result<Index> {
+    Err(Error::corrupt(
+        path,
+        "it was written by FAISS, which this build is without",
+    ))
+}
+
+#[cfg(feature = "faiss")]
+fn read_of_faiss(source: &mut dyn Read, path: &Path, header: &Header) -> Result<Index> {
+    let index = adopt(found(RawIndex::read(source), path)?, path, header)?;
+    index.use_huge_pages();
+    Ok(index)
+}
+
 /// What FAISS read must be what the header says it is.
+#[cfg(feature = "faiss")]
 fn adopt(raw: RawIndex, path: &Path, header: &Header) -> Result<Index> {
     let facts = raw.facts()?;
     let native = header.kind.native_metric(header.metric);

@@ -14,6 +14,9 @@ pub(crate) trait Rows {
 
     /// A row's vector, as it was prepared for the metric.
     fn row(&self, row: usize) -> &[f32];
+
+    /// How to compare with them.
+    fn scan<'a>(&self, select: Select<'a>) -> Scan<'a>;
 }
 
 /// What rows are compared by.

@@ -1,11 +1,15 @@
-//! How many threads the calling thread's FAISS work may use. Building an index in the background takes every core
+//! How many threads the calling thread's work may use. Building an index in the background takes every core
 //! unless it is told to leave some to searches. OpenBLAS, where that is the BLAS, is set to one thread per call for the
 //! whole process, since its own threads heed no limit and get in the way of these.
 
-use crate::ffi;
+#[cfg(feature = "faiss")]
+pub(crate) use crate::ffi::{set_threads as allow, threads as allowed};
+#[cfg(not(feature = "faiss"))]
+use plain::allow;
+#[cfg(not(feature = "faiss"))]
+pub(crate) use plain::allowed;
 
-/// Runs `work` with at most `threads` threads (at least 1) for what it has FAISS do: training, adding, k-means, batches
-/// of queries. Other threads, and this one afterwards, keep the limit they had.
+/// Runs `work` with at most `threads` threads (at least 1) for training, adding, k-means and batches of queries. Other threads, and this one afterwards, keep the limit they had.
 ///
 /// ```
 /// use vinedb_engine::{Index, Kind, Metric, with_threads};
@@ -16,8 +20,8 @@ use crate::ffi;
 /// # Ok::<(), vinedb_engine::Error>(())
 /// ```
 pub fn with_threads<T>(threads: usize, work: impl FnOnce() -> T) -> T {
-    let _restored = Restore(ffi::threads());
-    ffi::set_threads(threads.clamp(1, MOST_THREADS));
+    let _restored = Restore(allowed());
+    allow(threads.clamp(1, MOST_THREADS));
     work()
 }
 
@@ -29,6 +33,29 @@ struct Restore(usize);
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        ffi::set_threads(self.0);
+        allow(self.0);
+    }
+}
+
+/// What OpenMP keeps where FAISS is there: a limit for each thread, at first as many as there are processors.
+#[cfg(not(feature = "faiss"))]
+mod plain {
+    use std::cell::Cell;
+    use std::sync::LazyLock;
+    use std::thread::available_parallelism;
+
+    static ALL: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, usize::from));
+
+    thread_local! {
+        static LIMIT: Cell<Option<usize>> = const { Cell::new(None) };
+    }
+
+    /// How many threads work of this thread may use.
+    pub(crate) fn allowed() -> usize {
+        LIMIT.get().unwrap_or(*ALL)
+    }
+
+    pub(super) fn allow(threads: usize) {
+        LIMIT.set(Some(threads.max(1)));
     }
 }

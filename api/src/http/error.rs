@@ -170,7 +170,7 @@ fn of_engine(error: &engine::Error) -> (StatusCode, &'static str) {
         | E::StaleIndex { .. }
         | E::Io { .. }
         | E::Faiss { .. }
-        | E::HnswRs { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "index"),
+        | E::InRust { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "index"),
     }
 }
 

@@ -31,6 +31,9 @@ impl Kind {
     /// # Errors
     /// [`Error::BadSpec`] with the reason and the nearest that works.
     pub fn check(&self, dimension: usize, metric: Metric) -> Result<()> {
+        if !self.is_built_in() {
+            return Err(without_faiss(self));
+        }
         self.check_ranges()?;
         let checked = self.fits_dimension(dimension);
         let checked = checked.and_then(|()| self.fits_metric(metric));
@@ -211,8 +214,19 @@ fn range(name: &str, range: &RangeInclusive<usize>, given: usize) -> Result<(), 
     Err(format!("{name} must be from {low} to {high}"))
 }
 
+fn without_faiss(kind: &Kind) -> Error {
+    let reason = "it is one of FAISS's, which this build is without; build with the cargo feature `faiss`, on by default";
+    bad_spec(kind.to_string(), reason, kind)
+}
+
 /// The refusal.
 pub(super) fn bad_spec(given: String, reason: &str, nearest: &Kind) -> Error {
+    let ours = Kind::hnsw_rs_default();
+    let nearest = if nearest.is_built_in() {
+        nearest
+    } else {
+        &ours
+    };
     Error::BadSpec {
         given,
         reason: format!("{reason}; the nearest that works is {nearest}"),

@@ -10,6 +10,10 @@ use crate::Metric;
 /// k-means wants this many training vectors per centroid; FAISS's own limit for its warning.
 pub(crate) const MIN_POINTS_PER_CENTROID: usize = 39;
 
+/// What `hnsw_rs` alone means.
+pub(super) const HNSW_RS_M: usize = 16;
+pub(super) const HNSW_RS_EF_CONSTRUCTION: usize = 200;
+
 /// FAISS builds its NSG from a graph of 64 neighbours each; with few vectors there is nothing to build.
 const MIN_FOR_NSG: usize = 1_000;
 
@@ -235,6 +239,11 @@ impl Kind {
     #[must_use]
     pub fn hnsw_rs(m: usize, ef_construction: usize) -> Self {
         Self::of(Structure::HnswRs { m, ef_construction })
+    }
+
+    /// What `hnsw_rs` alone means.
+    pub(super) fn hnsw_rs_default() -> Self {
+        Self::hnsw_rs(HNSW_RS_M, HNSW_RS_EF_CONSTRUCTION)
     }
 
     /// Hyperplane bits, one per component; scanned.

@@ -11,6 +11,7 @@ mod check;
 mod kind;
 mod parse;
 mod repair;
+#[cfg(feature = "faiss")]
 mod same;
 
 pub use kind::{Codes, Kind, Refine, Scalar, Structure, Transform};
@@ -85,6 +86,8 @@ impl IndexSpec {
 fn auto_kind(components: usize) -> Kind {
     if components <= AUTO_EXACT_COMPONENTS {
         Kind::flat()
+    } else if !Kind::hnsw(AUTO_M).is_built_in() {
+        Kind::hnsw_rs_default()
     } else if components <= AUTO_WHOLE_COMPONENTS {
         Kind::hnsw(AUTO_M)
     } else {

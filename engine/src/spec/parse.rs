@@ -2,13 +2,12 @@
 
 use std::str::FromStr;
 
-use super::kind::{Codes, Kind, Refine, Scalar, Structure, Transform};
+use super::kind::{
+    Codes, HNSW_RS_EF_CONSTRUCTION, HNSW_RS_M, Kind, Refine, Scalar, Structure, Transform,
+};
 use super::repair;
 use crate::{Error, Result};
 
-/// `hnsw_rs` alone has these.
-const HNSW_RS_M: usize = 16;
-const HNSW_RS_EF_CONSTRUCTION: usize = 200;
 /// FAISS's own, for `HNSW`, `NSG` and `IVF…_HNSW` without a number.
 const GRAPH_M: usize = 32;
 

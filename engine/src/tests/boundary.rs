@@ -38,12 +38,13 @@ fn indexes_that_cannot_be_are_refused() {
 #[test]
 fn the_smallest_and_largest_indexes_work() {
     for dimension in [1, 7, MAX_DIMENSION] {
-        for kind in [
+        for kind in had([
             Kind::flat(),
+            Kind::hnsw_rs(2, 8),
             Kind::hnsw(2),
             Kind::hnsw(512).sq8(),
             Kind::ivf(1),
-        ] {
+        ]) {
             let points = clustered(51, 40, dimension, 2);
             let index = build(Metric::L2, &kind, dimension, &points);
             let hits = index
@@ -53,7 +54,9 @@ fn the_smallest_and_largest_indexes_work() {
             assert!(index.memory_bytes() >= 40 * dimension);
         }
     }
-    Index::new(2, Metric::L2, &Kind::ivf(262_144)).unwrap();
+    for kind in had([Kind::ivf(262_144), Kind::hnsw_rs(255, 4096)]) {
+        Index::new(2, Metric::L2, &kind).unwrap();
+    }
 }
 
 #[test]
@@ -116,6 +119,7 @@ fn any_effort_and_any_k_is_bounded() {
     }
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn training_needs_enough_and_comes_before_adding() {
     let points = clustered(53, 8 * 39, 4, 5);
@@ -317,6 +321,7 @@ fn any_kind() -> impl Strategy<Value = Kind> {
         }),
         (1_usize..4).prop_map(Kind::ivf),
     ]
+    .prop_filter("not in this build", Kind::is_built_in)
 }
 
 fn any_metric() -> impl Strategy<Value = Metric> {
@@ -366,7 +371,9 @@ proptest! {
     /// No string makes the parser or FAISS's factory stumble.
     #[test]
     fn any_specification_is_an_index_or_an_error(given in "(HNSW|IVF|Flat|SQ8|PQ|auto|,|[0-9]{1,20}|.){0,5}") {
-        if let Ok(crate::IndexSpec::Fixed(kind)) = crate::IndexSpec::parse(&given) {
+        if let Ok(crate::IndexSpec::Fixed(kind)) = crate::IndexSpec::parse(&given)
+            && kind.is_built_in()
+        {
             let index = Index::new(3, Metric::L2, &kind).unwrap();
             prop_assert_eq!(index.kind(), &kind);
         }

@@ -8,7 +8,7 @@ use crate::{IdSet, Metric, Select, vectors};
 const ROWS: usize = 700;
 
 fn exact(metric: Metric, dimension: usize, points: &[f32]) -> Exact {
-    let mut exact = Exact::new(dimension);
+    let mut exact = Exact::new(dimension, metric);
     let points = vectors::prepare(points, dimension, metric).unwrap();
     exact.add(&ids(points.len() / dimension), &points);
     exact
@@ -97,7 +97,7 @@ fn rows_are_removed_copied_written_and_read() {
     assert!(rows.memory_bytes() >= rows.ids().len() * (8 + 4 * dimension));
     let mut bytes = Vec::new();
     rows.write(&mut bytes).unwrap();
-    let read = Exact::read(&mut &bytes[..], dimension, ROWS / 2 + 1).unwrap();
+    let read = Exact::read(&mut &bytes[..], ROWS / 2 + 1, dimension, Metric::L2).unwrap();
     assert_eq!(read.ids(), rows.ids());
     assert!((0..read.ids().len()).all(|row| read.row(row) == rows.row(row)));
     for (bytes, count) in [
@@ -105,6 +105,6 @@ fn rows_are_removed_copied_written_and_read() {
         (&bytes[..], ROWS),
         (&bytes[..], usize::MAX),
     ] {
-        Exact::read(&mut &*bytes, dimension, count).unwrap_err();
+        Exact::read(&mut &*bytes, count, dimension, Metric::L2).unwrap_err();
     }
 }

@@ -22,14 +22,20 @@ pub(super) fn suited(metric: Metric, points: &[f32]) -> Vec<f32> {
         .collect()
 }
 
-pub(super) fn kinds() -> [Kind; 5] {
-    [
+/// Those that this build has.
+pub(super) fn had<const N: usize>(kinds: [Kind; N]) -> Vec<Kind> {
+    kinds.into_iter().filter(Kind::is_built_in).collect()
+}
+
+/// Kinds to test with.
+pub(super) fn kinds() -> Vec<Kind> {
+    had([
         Kind::hnsw_rs(16, 100),
         Kind::flat(),
         Kind::hnsw(16),
         Kind::hnsw(16).sq8(),
         Kind::ivf(8),
-    ]
+    ])
 }
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).

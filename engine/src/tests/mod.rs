@@ -4,10 +4,14 @@
 mod boundary;
 mod exact;
 mod fixtures;
+#[cfg(feature = "faiss")]
 mod golden;
 mod graph;
 mod kinds;
 mod kmeans;
+#[cfg(feature = "faiss")]
+mod kmeans_golden;
+mod lloyd;
 mod persist;
 mod recall;
 mod search;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::Path;
 
 use super::fixtures::*;
-use crate::{Error, Index, Kind, Metric, SearchParams, Select, Stamp, Structure};
+use crate::backend::Backend;
+use crate::{Error, Index, Kind, Metric, SearchParams, Select, Stamp};
 
 const DIMENSION: usize = 12;
 
@@ -20,9 +21,11 @@ fn stamp() -> Stamp {
 /// One of each kind, in a folder.
 fn saved(folder: &Path) -> Vec<(Index, std::path::PathBuf)> {
     let points = clustered(31, 400, DIMENSION, 6);
-    let indexes = METRICS
-        .into_iter()
-        .flat_map(|metric| kinds().map(|kind| build(metric, &kind, DIMENSION, &points)));
+    let points = &points;
+    let indexes = METRICS.into_iter().flat_map(|metric| {
+        let build = move |kind| build(metric, &kind, DIMENSION, points);
+        kinds().into_iter().map(build)
+    });
     indexes
         .enumerate()
         .map(|(number, index)| {
@@ -288,10 +291,9 @@ fn what_fails_to_be_written_says_so_and_what_faiss_wrote_is_faiss_own() {
         );
         let mut bytes = Vec::new();
         index.raw().write(&mut bytes).unwrap().unwrap();
-        let held_in_rust = matches!(kind.structure, Structure::HnswRs { .. });
         assert_eq!(
             bytes.starts_with(b"IxMp"),
-            !held_in_rust,
+            !Backend::is_ours(&bytes),
             "{kind}: FAISS's mark of an index with an id map"
         );
         for room in [0, 1, 40, bytes.len() / 2, bytes.len() - 1] {

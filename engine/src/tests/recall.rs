@@ -27,21 +27,25 @@ fn measured(metric: Metric, kind: Kind, ladder: &[SearchParams]) -> Vec<f64> {
 }
 
 #[test]
-fn hnsw_finds_nearly_all_by_default_and_more_with_effort() {
-    for metric in METRICS {
+fn graphs_find_nearly_all_by_default_and_more_with_effort() {
+    let graphs = METRICS.map(|metric| (metric, Kind::hnsw(32)));
+    let one = (Metric::Cosine, Kind::hnsw_rs(24, 100));
+    let graphs = graphs.into_iter().chain([one]);
+    for (metric, kind) in graphs.filter(|(_, kind)| kind.is_built_in()) {
         let ladder = [16, 64, 200].map(|ef| SearchParams {
             ef_search: Some(ef),
             ..SearchParams::default()
         });
-        let found = measured(metric, Kind::hnsw(32), &ladder);
-        assert!(found[1] >= 0.97, "{metric}: {found:?}");
+        let found = measured(metric, kind.clone(), &ladder);
+        assert!(found[1] >= 0.97, "{metric} {kind}: {found:?}");
         assert!(
             found[0] <= found[1] && found[1] <= found[2] && found[2] >= 0.99,
-            "{metric}: {found:?}"
+            "{metric} {kind}: {found:?}"
         );
     }
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn hnsw_over_bytes_loses_little() {
     let found = measured(
@@ -52,6 +56,7 @@ fn hnsw_over_bytes_loses_little() {
     assert!(found[0] >= 0.9, "{found:?}");
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn ivf_finds_more_the_more_lists_it_reads_and_all_when_exact() {
     for metric in METRICS {

@@ -31,7 +31,7 @@ fn huge_pages_change_no_answer() {
     let (dimension, rows) = (2_048, 2_600);
     let points = clustered(4, rows, dimension, 12);
     let queries = clustered(5, 20, dimension, 12);
-    for kind in [Kind::flat(), Kind::hnsw(8)] {
+    for kind in had([Kind::flat(), Kind::hnsw_rs(8, 40), Kind::hnsw(8)]) {
         let index = build(Metric::L2, &kind, dimension, &points);
         let search = || index.search(&queries, 10, &SearchParams::default(), Select::All);
         let before = search().unwrap();
@@ -81,12 +81,13 @@ fn a_search_returns_k_whenever_k_are_allowed() {
         ..SearchParams::DEFAULT
     };
     for metric in METRICS {
-        for kind in [
+        for kind in had([
             Kind::flat(),
+            Kind::hnsw_rs(2, 8),
             Kind::hnsw(2),
             Kind::hnsw(2).sq8(),
             Kind::ivf(64),
-        ] {
+        ]) {
             let index = build(metric, &kind, DIMENSION, &points);
             for (select, k, expected) in [
                 (Select::Only(&few), 8, 8),
@@ -154,10 +155,13 @@ fn scan_measures_the_ids_given_and_no_others() {
         }
         assert_eq!(index.scan(&query, 3, &[]).unwrap().unwrap(), []);
     }
-    let lossy = build(Metric::L2, &Kind::hnsw(16).sq8(), DIMENSION, &points);
-    assert!(lossy.scan(&query, 3, &asked).unwrap().is_none());
+    for kind in had([Kind::hnsw(16).sq8()]) {
+        let lossy = build(Metric::L2, &kind, DIMENSION, &points);
+        assert!(lossy.scan(&query, 3, &asked).unwrap().is_none());
+    }
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn sq8_keeps_components_to_within_half_a_step() {
     let points = clustered(9, ROWS, DIMENSION, 5);

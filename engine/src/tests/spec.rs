@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use crate::{
-    AUTO_EXACT_COMPONENTS, AUTO_WHOLE_COMPONENTS, Device, Error, IdSet, IndexSpec, Kind, MAX_ID,
-    Metric, SearchParams, Transform,
+    AUTO_EXACT_COMPONENTS, Device, Error, IdSet, IndexSpec, Kind, MAX_ID, Metric, SearchParams,
+    Transform,
 };
 
 #[test]
@@ -91,6 +91,7 @@ fn factory_strings_are_read_and_written() {
     assert_eq!(IndexSpec::parse("auto").unwrap().to_string(), "auto");
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn what_cannot_be_had_is_refused_with_what_can() {
     for (given, nearest) in [
@@ -120,6 +121,7 @@ fn what_cannot_be_had_is_refused_with_what_can() {
     }
 }
 
+#[cfg(feature = "faiss")]
 fn assert_refused(outcome: Result<(), Error>, nearest: &str, context: &str) {
     match outcome {
         Err(Error::BadSpec { reason, .. }) => {
@@ -134,6 +136,7 @@ fn assert_refused(outcome: Result<(), Error>, nearest: &str, context: &str) {
     }
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn what_does_not_suit_dimension_or_metric_is_refused_with_what_does() {
     for (given, dimension, metric, nearest) in [
@@ -168,12 +171,54 @@ fn what_does_not_suit_dimension_or_metric_is_refused_with_what_does() {
     }
 }
 
+#[cfg(not(feature = "faiss"))]
+#[test]
+fn without_faiss_its_kinds_are_refused_in_one_sentence_and_auto_does_without() {
+    for given in [
+        "HNSW32",
+        "IVF64,Flat",
+        "PQ3",
+        "PCA9,Flat",
+        "Flat,RFlat",
+        "SQ8",
+    ] {
+        let refused = IndexSpec::parse(given)
+            .unwrap()
+            .check(8, Metric::L2)
+            .unwrap_err();
+        let message = refused.to_string();
+        assert!(
+            message.contains(given) && message.contains("`faiss`") && message.contains("hnsw_rs("),
+            "{message}"
+        );
+        assert!(crate::Index::new(8, Metric::L2, &given.parse().unwrap()).is_err());
+    }
+    let message = IndexSpec::parse("HNSW0").unwrap_err().to_string();
+    assert!(
+        message.ends_with("the nearest that works is hnsw_rs(m=16,ef_construction=200)"),
+        "{message}"
+    );
+    let auto = |n: usize| IndexSpec::Auto.kind_for(n, 8).to_string();
+    let last = AUTO_EXACT_COMPONENTS / 8;
+    assert_eq!(auto(last), "Flat");
+    for more in [last + 1, usize::MAX] {
+        assert_eq!(auto(more), "hnsw_rs(m=16,ef_construction=200)");
+    }
+    for kind in ["Flat", "hnsw_rs"] {
+        IndexSpec::parse(kind)
+            .unwrap()
+            .check(8, Metric::InnerProduct)
+            .unwrap();
+    }
+}
+
+#[cfg(feature = "faiss")]
 #[test]
 fn the_kind_depends_on_how_many_vectors_there_are() {
     let kinds = |spec: IndexSpec, sizes: [usize; 2]| sizes.map(|n| spec.kind_for(n, 8).to_string());
     let last = AUTO_EXACT_COMPONENTS / 8;
     assert_eq!(kinds(IndexSpec::Auto, [last, last + 1]), ["Flat", "HNSW32"]);
-    let last = AUTO_WHOLE_COMPONENTS / 8;
+    let last = crate::AUTO_WHOLE_COMPONENTS / 8;
     assert_eq!(
         kinds(IndexSpec::Auto, [last, last + 1]),
         ["HNSW32", "HNSW32,SQ8"]
