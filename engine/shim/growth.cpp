@@ -7,6 +7,8 @@
 #include <vector>
 
 #include <faiss/Clustering.h>
+#include <faiss/IndexPreTransform.h>
+#include <faiss/IndexRefine.h>
 #include <faiss/impl/FaissAssert.h>
 #include <faiss/utils/distances.h>
 
@@ -50,11 +52,36 @@ struct Assigner final : IndexFlat {
     }
 };
 
-void ivf_train(IndexIDMap& map, IndexIVFFlat& ivf, idx_t n, const float* x) {
+/// The inverted lists in an index, if it has some.
+faiss::IndexIVF* lists_of(Index& index) {
+    if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
+        return lists_of(*refine->base_index);
+    }
+    if (auto pre = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
+        return lists_of(*pre->index);
+    }
+    return dynamic_cast<faiss::IndexIVF*>(&index);
+}
+
+/// FAISS trains a graph of centroids for L2 and inner product alone; it leaves centroids be that are there.
+void train_graph(faiss::IndexIVF& ivf, idx_t n, const float* x, Assigner& assigner) {
+    const bool trained = ivf.metric_type == faiss::METRIC_L2 || ivf.metric_type == faiss::METRIC_INNER_PRODUCT;
+    if (trained || !dynamic_cast<const IndexHNSW*>(ivf.quantizer)) {
+        return;
+    }
+    faiss::Clustering clustering(ivf.d, ivf.nlist, ivf.cp);
+    clustering.train(n, x, assigner);
+    ivf.quantizer->reset();
+    ivf.quantizer->add(ivf.nlist, clustering.centroids.data());
+}
+
+void train_lists(IndexIDMap& map, faiss::IndexIVF& ivf, idx_t n, const float* x) {
     Assigner assigner(ivf.d, ivf.metric_type);
+    assigner.metric_arg = ivf.metric_arg;
     ivf.clustering_index = &assigner;
     std::exception_ptr failure;
     try {
+        train_graph(ivf, n, x, assigner);
         map.train(n, x);
     } catch (...) {
         failure = std::current_exception();
@@ -71,8 +98,8 @@ extern "C" {
 
 int vinedb_faiss_train(IndexIDMap* map, int64_t n, const float* x) {
     return guarded([&] {
-        if (auto ivf = dynamic_cast<IndexIVFFlat*>(map->index)) {
-            ivf_train(*map, *ivf, n, x);
+        if (auto ivf = lists_of(*map->index)) {
+            train_lists(*map, *ivf, n, x);
         } else {
             map->train(n, x);
         }

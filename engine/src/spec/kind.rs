@@ -400,14 +400,20 @@ impl Kind {
         transforms.fold(structure.max(codes).max(floor), usize::max)
     }
 
-    /// The metric that FAISS builds it with: cosine is inner product over vectors of length 1, or, for the kinds that
-    /// know distances only, L2.
+    /// The metric that FAISS builds it with: cosine is inner product over vectors of length 1, or L2 for the kinds that
+    /// know distances only, and behind transforms that shift vectors.
     pub(crate) fn native_metric(&self, metric: Metric) -> Metric {
         match metric {
-            Metric::Cosine if self.is_built_for_l2() => Metric::L2,
+            Metric::Cosine if self.is_built_for_l2() || self.shifts() => Metric::L2,
             Metric::Cosine => Metric::InnerProduct,
             other => other,
         }
+    }
+
+    /// Whether a transform shifts vectors: distances between them stay, inner products do not.
+    fn shifts(&self) -> bool {
+        let shifts = |one: &Transform| matches!(one, Transform::Pca { .. } | Transform::Itq { .. });
+        self.transforms.iter().any(shifts)
     }
 
     /// Kinds that know L2 alone.
