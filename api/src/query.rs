@@ -12,7 +12,7 @@ pub const MAX_TOP_K: usize = 10_000;
 const DEFAULT_TOP_K: usize = 10;
 
 /// A search: by text, by vector, or by the key of a stored document; exactly one of the three.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Query {
     /// A text for the collection's model.
@@ -60,22 +60,6 @@ pub enum Mode {
 pub struct With {
     /// The documents' vectors. Default: false.
     pub vectors: bool,
-}
-
-impl Default for Query {
-    fn default() -> Self {
-        Self {
-            text: None,
-            vector: None,
-            like: None,
-            top_k: None,
-            radius: None,
-            filter: None,
-            mode: Mode::default(),
-            params: SearchParams::default(),
-            with: With::default(),
-        }
-    }
 }
 
 impl Query {
