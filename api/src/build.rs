@@ -12,6 +12,7 @@ use crate::{
     Result,
     collection::Core,
     compaction::{Effort, Order, Start, dead},
+    measure::measure,
     recovery::page,
 };
 
@@ -72,8 +73,8 @@ fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bo
         .view
         .sealed
         .as_ref()
-        .filter(|sealed| can_reuse(&sealed.index, &kind, start, order));
-    let (index, keeps_removed) = match reusable {
+        .filter(|sealed| can_reuse(core, &sealed.index, &kind, start, order));
+    let (mut index, keeps_removed) = match reusable {
         Some(sealed) => {
             let mut index = sealed.index.try_clone()?;
             add_rows(core, &mut index, sealed.seal.last_id, start, order)?;
@@ -82,15 +83,16 @@ fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bo
         None => (anew(core, start, kind, order)?, false),
     };
     index.use_huge_pages();
+    measure(core, start, &mut index, order)?;
     Ok((index, keeps_removed))
 }
 
 /// Whether the sealed index can be copied and added to.
-fn can_reuse(index: &Index, kind: &Kind, start: &Start, order: Order<'_>) -> bool {
+fn can_reuse(core: &Core, index: &Index, kind: &Kind, start: &Start, order: Order<'_>) -> bool {
     !order.retrain
         && index.kind() == kind
         && kind.can_grow()
-        && dead(&start.view) <= order.effort.tolerates(index.len())
+        && dead(&start.view) <= order.effort.tolerates(index.len(), core)
 }
 
 /// A new index of the rows there are: of another kind when deletions since the start left too few to build that one from.

@@ -5,13 +5,14 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use engine::Curve;
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Key};
 
 pub(crate) use crate::state::Core;
 use crate::{
     CollectionConfig, Document, Result, compaction::Compactor, lock::Lock, models::Models,
-    write::Rows,
+    setting::explanation, write::Rows,
 };
 
 /// A handle on a collection; cloning it is cheap and every clone is the same collection.
@@ -63,6 +64,12 @@ pub struct Stats {
     /// The kind of the sealed index; absent while there is none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<String>,
+    /// Which kind of search that makes, of how many vectors, and the time a query takes: measured when the index was sealed,
+    /// or, where none is sealed, now.
+    pub explanation: String,
+    /// What was measured of the sealed index: recall and time of each setting worth having.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub curve: Option<Curve>,
     /// Vectors in the sealed index.
     pub sealed: usize,
     /// Vectors added since, which are compared one by one.
@@ -85,8 +92,9 @@ impl Collection {
         folder: PathBuf,
         models: Arc<Models>,
         lock: Option<Arc<Lock>>,
+        compact_at: f32,
     ) -> Result<Self> {
-        let (core, rebuild) = Core::open(name, folder, models, lock)?;
+        let (core, rebuild) = Core::open(name, folder, models, lock, compact_at)?;
         let core = Arc::new(core);
         let collection = Self {
             compactor: Arc::new(Compactor::new(Arc::clone(&core))),
@@ -226,6 +234,8 @@ impl Collection {
             dimension: core.locked.dimension(),
             model: core.locked.model.clone(),
             index: view.kind().map(|kind| kind.to_string()),
+            explanation: explanation(&view)?,
+            curve: view.curve().cloned(),
             sealed: view.sealed_len(),
             fresh: view.fresh_len(),
             deleted: view.deleted.len(),

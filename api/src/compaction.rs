@@ -26,10 +26,8 @@ use crate::{
 const FRESH_MINIMUM: usize = 4_096;
 /// Fresh rows beyond one in this many of the sealed ones are compacted.
 const FRESH_SHARE: usize = 8;
-/// Deleted ids beyond one in this many of the sealed ones make the index be built anew, in the background.
-const DELETED_SHARE: usize = 5;
-/// The same when the caller asked for it.
-const DELETED_SHARE_ON_REQUEST: usize = 20;
+/// The share of deleted ids that a compaction on request leaves in the index; in the background `Options::compact_at` says it.
+const DELETED_SHARE_ON_REQUEST: f32 = 0.05;
 
 /// Runs compactions in the background; the last handle waits for the one that runs.
 pub(crate) struct Compactor {
@@ -47,7 +45,7 @@ impl Compactor {
 
     /// Starts a compaction when one is worth its work. The caller has stored the view that makes it so.
     pub(crate) fn wake_if_due(&self) {
-        if is_due(&self.core.view.load()) {
+        if is_due(&self.core) {
             self.wake();
         }
     }
@@ -129,7 +127,7 @@ fn run(core: &Core) {
         }
         drop(running);
         if core.stopping.load(Ordering::Acquire)
-            || !is_due(&core.view.load())
+            || !is_due(core)
             || core.background.swap(true, Ordering::SeqCst)
         {
             return;
@@ -137,10 +135,11 @@ fn run(core: &Core) {
     }
 }
 
-fn is_due(view: &View) -> bool {
+fn is_due(core: &Core) -> bool {
+    let view = core.view.load();
     let sealed = view.sealed_len();
     view.fresh_len() >= FRESH_MINIMUM.max(sealed / FRESH_SHARE)
-        || dead(view) > FRESH_MINIMUM.max(sealed / DELETED_SHARE)
+        || dead(&view) > Effort::Background.tolerates(sealed, core)
 }
 
 /// Deleted ids that the sealed index may still hold.
@@ -165,12 +164,21 @@ pub(crate) enum Effort {
 
 impl Effort {
     /// Deleted ids that a sealed index of `len` vectors may go on holding.
-    pub(crate) fn tolerates(self, len: usize) -> usize {
+    pub(crate) fn tolerates(self, len: usize, core: &Core) -> usize {
         match self {
-            Self::Background => FRESH_MINIMUM.max(len / DELETED_SHARE),
-            Self::Foreground => len / DELETED_SHARE_ON_REQUEST,
+            Self::Background => FRESH_MINIMUM.max(share_of(len, core.compact_at)),
+            Self::Foreground => share_of(len, DELETED_SHARE_ON_REQUEST.min(core.compact_at)),
         }
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a share of a number is no larger than it"
+)]
+fn share_of(len: usize, share: f32) -> usize {
+    (len as f64 * f64::from(share)) as usize
 }
 
 /// What is asked of a compaction.
@@ -259,9 +267,9 @@ impl Start {
         })
     }
 
-    fn is_idle(&self, order: Order<'_>) -> bool {
+    fn is_idle(&self, core: &Core, order: Order<'_>) -> bool {
         self.view.fresh_len() == 0
-            && dead(&self.view) <= order.effort.tolerates(self.view.sealed_len())
+            && dead(&self.view) <= order.effort.tolerates(self.view.sealed_len(), core)
             && !self.lost
             && !(order.retrain && self.rows > 0)
     }
@@ -283,7 +291,7 @@ fn compact(core: &Core, order: Order<'_>) -> Result<()> {
 /// Whether a new index was sealed.
 fn seal(core: &Core, order: Order<'_>) -> Result<bool> {
     let start = start(core)?;
-    if start.is_idle(order) {
+    if start.is_idle(core, order) {
         return Ok(false);
     }
     let (index, keeps_removed) = build(core, &start, order)?;

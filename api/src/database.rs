@@ -24,6 +24,8 @@ pub(crate) const DOCUMENTS: &str = "documents.sqlite";
 /// Begins the names of folders that are being made or taken away; they are cleared at the next open.
 pub(crate) const PENDING: &str = ".pending-";
 const MAX_NAME: usize = 64;
+/// The share of deleted vectors from which an index is rid of them when nothing else is said.
+const COMPACT_AT: f32 = 0.2;
 
 /// How to open a database.
 #[derive(Clone)]
@@ -31,6 +33,7 @@ pub struct Options {
     home: PathBuf,
     read_only: bool,
     create: bool,
+    compact_at: f32,
     embedder: Option<Arc<dyn Embed>>,
     embedding: embedder::Options,
 }
@@ -41,6 +44,7 @@ impl Default for Options {
             home: default_home(),
             read_only: false,
             create: true,
+            compact_at: COMPACT_AT,
             embedder: None,
             embedding: embedder::Options::default(),
         }
@@ -69,6 +73,14 @@ impl Options {
         self
     }
 
+    /// From which share of deleted vectors, above 0 and up to 1, the background rids a sealed index of them; below 4,096 of them
+    /// it never does. Less keeps searches quicker, more saves work. Default: 0.2.
+    #[must_use]
+    pub fn compact_at(mut self, share: f32) -> Self {
+        self.compact_at = share;
+        self
+    }
+
     /// Takes an embedder of the caller's for the model of its name, which also becomes the default model.
     #[must_use]
     pub fn embedder(mut self, embedder: Arc<dyn Embed>) -> Self {
@@ -86,9 +98,14 @@ impl Options {
     /// Opens the database in `dir`.
     ///
     /// # Errors
-    /// A folder that is not there and may not be made, or that holds something else; a database that another process writes.
+    /// A folder that is not there and may not be made, or that holds something else; a database that another process writes; an
+    /// option out of its range.
     pub fn open(self, dir: impl AsRef<Path>) -> Result<Database> {
         let dir = dir.as_ref();
+        if !(self.compact_at > 0.0 && self.compact_at <= 1.0) {
+            let expected = "a share above 0 and up to 1";
+            return Err(Error::invalid("compact_at", self.compact_at, expected));
+        }
         match lock::inspect(dir)? {
             Folder::Database => {}
             Folder::Foreign => {
@@ -117,6 +134,7 @@ impl Options {
             dir: dir.to_owned(),
             lock,
             models,
+            compact_at: self.compact_at,
             open: Mutex::default(),
         };
         Ok(Database {
@@ -135,6 +153,7 @@ struct Inner {
     dir: PathBuf,
     lock: Option<Arc<Lock>>,
     models: Arc<Models>,
+    compact_at: f32,
     open: Mutex<BTreeMap<String, Collection>>,
 }
 
@@ -300,6 +319,7 @@ impl Database {
             folder,
             Arc::clone(&self.inner.models),
             self.inner.lock.clone(),
+            self.inner.compact_at,
         )
     }
 

@@ -36,11 +36,13 @@ mod home;
 #[cfg(feature = "http")]
 pub mod http;
 mod lock;
+mod measure;
 mod models;
 mod query;
 mod recovery;
 mod scan;
 mod search;
+mod setting;
 mod snapshot;
 mod state;
 mod template;
@@ -56,8 +58,8 @@ pub use embedder::{
     Embed, Embeddings, HashEmbedder, Identity, Options as EmbeddingOptions, Purpose,
 };
 pub use engine::{
-    Codes, Device, IndexSpec, Kind, Metric, Progress, Refine, Scalar, Score, SearchParams, Stage,
-    Structure, Transform, Watch, unwatched, with_threads,
+    Codes, Curve, Device, IndexSpec, Kind, Metric, Progress, Refine, Rung, Scalar, Score,
+    SearchParams, Stage, Structure, Transform, Watch, unwatched, with_threads,
 };
 pub use error::{Error, Result};
 pub use home::default_home;

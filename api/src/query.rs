@@ -196,6 +196,22 @@ pub struct Plan {
     pub strategy: Strategy,
     /// The kind of the sealed index: a FAISS factory string, or `none` while everything is in the fresh part.
     pub index: String,
+    /// Candidates that a graph kept; absent where none was searched or its default was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ef_search: Option<usize>,
+    /// Lists that were read, absent likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub nprobe: Option<usize>,
+    /// Candidates for each match that were compared by better codes or whole vectors; absent where none were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rescore: Option<usize>,
+    /// The share of the nearest that was measured to be found so, when the index was sealed; absent where nothing was
+    /// measured, or the query named a setting of its own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub recall: Option<f32>,
+    /// The recall that was asked for (or the default), where nothing measured reaches it and the best there is was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub short_of: Option<f32>,
     /// How many documents pass the filter; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<usize>,

@@ -1,8 +1,9 @@
-//! Comparing stored vectors one by one, for indexes that keep only codes of them.
+//! Comparing stored vectors one by one, for indexes that keep only codes of them: all of them, some, or what such an index
+//! puts forward.
 //!
-//! What it finds is exact and as new as the store's snapshot that it reads.
+//! Distances that come from here are the metric's own, and as new as the store's snapshot that is read.
 
-use engine::{Hit, Index, Kind};
+use engine::{DEFAULT_RESCORE, Hit, IdSet, Index, Kind, SearchParams, Select};
 use storage::Reader;
 
 use crate::{
@@ -12,6 +13,63 @@ use crate::{
 
 /// Vectors read from the store at a time.
 const SCAN_BLOCK: usize = 4_096;
+
+/// The `k` nearest of each row-major query, deleted ids left out. From a sealed index of codes come more candidates than that
+/// (`rescore` times as many, unless it looks twice itself), which are compared by their stored vectors, so that they are told
+/// apart rightly from each other and from the fresh rows. With a `rescore` of 1 the codes' own distances stay.
+pub(crate) fn nearest(
+    view: &View,
+    reader: &Reader<'_>,
+    queries: &[f32],
+    k: usize,
+    params: &SearchParams,
+) -> Result<Vec<Vec<Hit>>> {
+    rescored(view, reader, queries, k, params, view.alive())
+}
+
+/// As [`nearest`] for one query, among `ids` only.
+pub(crate) fn nearest_in(
+    view: &View,
+    reader: &Reader<'_>,
+    query: &[f32],
+    k: usize,
+    params: &SearchParams,
+    ids: &IdSet,
+) -> Result<Vec<Hit>> {
+    let mut found = rescored(view, reader, query, k, params, Select::Only(ids))?;
+    Ok(found.pop().unwrap_or_default())
+}
+
+fn rescored(
+    view: &View,
+    reader: &Reader<'_>,
+    queries: &[f32],
+    k: usize,
+    params: &SearchParams,
+    select: Select<'_>,
+) -> Result<Vec<Vec<Hit>>> {
+    let Some(factor) = view.kind().and_then(|kind| candidates(kind, params)) else {
+        return view.search(queries, k, params, select);
+    };
+    let mut best = view.search_sealed(queries, k.saturating_mul(factor), params, select)?;
+    for (query, best) in queries.chunks_exact(view.dimension).zip(&mut best) {
+        let mut ids: Vec<i64> = best.iter().map(|hit| hit.id).collect();
+        ids.sort_unstable();
+        *best = scan_some_rows(view, reader, query, k, &ids)?;
+    }
+    view.join_fresh(&mut best, queries, k, params, select)?;
+    Ok(best)
+}
+
+/// How many candidates for each match are compared by their stored vectors; `None` where none are.
+fn candidates(kind: &Kind, params: &SearchParams) -> Option<usize> {
+    let factor = params.rescore.unwrap_or(DEFAULT_RESCORE);
+    match kind.is_lossless() || factor == 1 {
+        true => None,
+        false if kind.refine.is_some() => Some(1),
+        false => Some(factor),
+    }
+}
 
 /// Exact over the stored vectors themselves, for indexes that keep only codes.
 pub(crate) fn scan_rows(

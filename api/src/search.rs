@@ -16,16 +16,12 @@ use crate::{
     collection::Core,
     document::MAX_TEXT_BYTES,
     recovery,
-    scan::{scan_rows, scan_some_rows},
+    scan::{nearest, nearest_in, scan_rows, scan_some_rows},
+    setting::Setting,
     view::View,
     write::check_vector,
 };
 
-/// With at most this many documents that pass the filter each of them is compared: at 384 dimensions that takes about a
-/// millisecond, which is what a filtered walk through a graph takes, and it is exact.
-const SCAN_LIMIT: usize = 20_000;
-/// How far a filter may widen the search of a graph.
-const MAX_WIDENING: usize = 8;
 /// Hits that a search within a radius asks for first; most radii hold few.
 const RADIUS_FIRST: usize = 256;
 /// How many times as many it asks for when they are all within.
@@ -169,7 +165,8 @@ impl Core {
                 .iter()
                 .flat_map(|target| target.vector.iter().copied())
                 .collect();
-            hits = view.nearest(&queries, first.wanted(), &self.params(&first.query.params)?)?;
+            let setting = self.setting(&view, first)?;
+            hits = nearest(&view, &reader, &queries, first.wanted(), &setting.params)?;
         }
         let mut hits = hits.into_iter();
         targets
@@ -185,11 +182,11 @@ impl Core {
         target: &Target<'_>,
         hits: Option<Vec<Hit>>,
     ) -> Result<Answer> {
-        let params = self.params(&target.query.params)?;
+        let setting = self.setting(view, target)?;
         let (matches, strategy, matching) = match &target.query.filter {
             Some(filter) => {
                 let ids = reader.matching(filter)?;
-                let (hits, strategy) = filtered(view, reader, target, &ids, &params)?;
+                let (hits, strategy) = filtered(view, reader, target, &ids, &setting)?;
                 let (hits, _) = target.within(hits, self.locked.config.metric);
                 (
                     self.matches(reader, target, &hits)?,
@@ -198,20 +195,12 @@ impl Core {
                 )
             }
             None => {
-                let (matches, strategy) = self.unfiltered(view, reader, target, &params, hits)?;
+                let (matches, strategy) =
+                    self.unfiltered(view, reader, target, &setting.params, hits)?;
                 (matches, strategy, None)
             }
         };
-        let index = view
-            .kind()
-            .map_or_else(|| "none".to_owned(), |kind| kind.to_string());
-        let plan = Plan {
-            strategy,
-            index,
-            matching,
-            sealed: view.sealed_len(),
-            fresh: view.fresh_len(),
-        };
+        let plan = plan(view, &setting, strategy, matching);
         Ok(Answer {
             matches,
             plan,
@@ -239,8 +228,7 @@ impl Core {
             let found = match hits.take() {
                 Some(hits) => hits,
                 None if exact => everything(view, reader, &target.vector, asked)?,
-                None => view
-                    .nearest(&target.vector, asked, params)?
+                None => nearest(view, reader, &target.vector, asked, params)?
                     .pop()
                     .unwrap_or_default(),
             };
@@ -291,11 +279,39 @@ impl Core {
         Ok(matches)
     }
 
-    /// The query's parameters, refused when they do not fit the kind of index that the collection grows into.
-    fn params(&self, params: &SearchParams) -> Result<SearchParams> {
-        let config = &self.locked.config;
+    /// What the query is searched with; refused when its parameters do not fit the kind of index that the collection grows into.
+    fn setting(&self, view: &View, target: &Target<'_>) -> Result<Setting> {
+        let (config, params) = (&self.locked.config, &target.query.params);
         params.check(&config.index.kind_for(usize::MAX, self.locked.dimension()))?;
-        Ok(*params)
+        Ok(Setting::new(view, params, target.wanted()))
+    }
+}
+
+/// How a search was done, for its answer.
+fn plan(view: &View, setting: &Setting, strategy: Strategy, matching: Option<usize>) -> Plan {
+    let approximate = matches!(
+        strategy,
+        Strategy::Approximate | Strategy::ApproximateFiltered
+    );
+    let measured = strategy == Strategy::Approximate;
+    let used = match (approximate, strategy) {
+        (true, Strategy::Approximate) => setting.params,
+        (true, _) => setting.widened(view, matching.unwrap_or_default()),
+        (false, _) => SearchParams::EXACT,
+    };
+    Plan {
+        strategy,
+        index: view
+            .kind()
+            .map_or_else(|| "none".to_owned(), |kind| kind.to_string()),
+        ef_search: used.ef_search,
+        nprobe: used.nprobe,
+        rescore: used.rescore,
+        recall: setting.rung.filter(|_| measured).map(|rung| rung.recall),
+        short_of: setting.short_of.filter(|_| measured),
+        matching,
+        sealed: view.sealed_len(),
+        fresh: view.fresh_len(),
     }
 }
 
@@ -323,7 +339,7 @@ fn everything(view: &View, reader: &Reader<'_>, query: &[f32], k: usize) -> Resu
         return scan_rows(view, reader, query, k);
     }
     Ok(view
-        .nearest(query, k, &SearchParams::EXACT)?
+        .search(query, k, &SearchParams::EXACT, view.alive())?
         .pop()
         .unwrap_or_default())
 }
@@ -334,17 +350,12 @@ fn filtered(
     reader: &Reader<'_>,
     target: &Target<'_>,
     ids: &[i64],
-    params: &SearchParams,
+    setting: &Setting,
 ) -> Result<(Vec<Hit>, Strategy)> {
     let (query, k) = (target.vector.as_slice(), target.wanted());
-    if ids.len() > SCAN_LIMIT && !target.is_exact(view) && !view.is_flat() {
-        let total = view.sealed_len() + view.fresh_len();
-        let hits = view.nearest_in(
-            query,
-            k,
-            &widened(params, ids.len(), total),
-            &IdSet::from_sorted(ids),
-        )?;
+    if !target.is_exact(view) && !view.is_flat() && ids.len() > setting.scan_limit(view) {
+        let params = setting.widened(view, ids.len());
+        let hits = nearest_in(view, reader, query, k, &params, &IdSet::from_sorted(ids))?;
         if hits.len() == k.min(ids.len()) {
             return Ok((hits, Strategy::ApproximateFiltered));
         }
@@ -354,24 +365,4 @@ fn filtered(
         None => scan_some_rows(view, reader, query, k, ids)?,
     };
     Ok((hits, Strategy::ExactFiltered))
-}
-
-/// A graph or a list search that may only keep one vector in `total / matching` must look at that many more.
-fn widened(params: &SearchParams, matching: usize, total: usize) -> SearchParams {
-    let factor = total.div_ceil(matching.max(1)).clamp(1, MAX_WIDENING);
-    SearchParams {
-        ef_search: Some(
-            params
-                .ef_search
-                .unwrap_or(engine::DEFAULT_EF_SEARCH)
-                .saturating_mul(factor),
-        ),
-        nprobe: Some(
-            params
-                .nprobe
-                .unwrap_or(engine::DEFAULT_NPROBE)
-                .saturating_mul(factor),
-        ),
-        ..*params
-    }
 }

@@ -42,6 +42,8 @@ pub(crate) struct Core {
     pub(crate) identity: FileIdentity,
     /// Held while anything may still write here; `None` for a reader.
     pub(crate) lock: Option<Arc<Lock>>,
+    /// The share of deleted vectors from which the background rids the sealed index of them.
+    pub(crate) compact_at: f32,
 }
 
 impl Core {
@@ -52,6 +54,7 @@ impl Core {
         folder: PathBuf,
         models: Arc<Models>,
         lock: Option<Arc<Lock>>,
+        compact_at: f32,
     ) -> Result<(Self, bool)> {
         let documents = folder.join(DOCUMENTS);
         // Before the file is opened: one that takes its place meanwhile is then seen as another.
@@ -80,6 +83,7 @@ impl Core {
             dropped: AtomicBool::new(false),
             identity,
             lock,
+            compact_at,
             locked,
         };
         Ok((core, recovered.rebuild))

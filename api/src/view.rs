@@ -7,7 +7,7 @@
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use engine::{Hit, IdSet, Index, Kind, Metric, SearchParams, Select};
+use engine::{Curve, Hit, IdSet, Index, Kind, Metric, SearchParams, Select};
 use storage::Seal;
 
 use crate::Result;
@@ -83,12 +83,22 @@ impl View {
         self.sealed.as_ref().map(|sealed| sealed.index.kind())
     }
 
+    /// What was measured of the sealed index.
+    pub(crate) fn curve(&self) -> Option<&Curve> {
+        self.sealed.as_ref().and_then(|sealed| sealed.index.curve())
+    }
+
     pub(crate) fn sealed_len(&self) -> usize {
         self.sealed.as_ref().map_or(0, |sealed| sealed.index.len())
     }
 
     pub(crate) fn fresh_len(&self) -> usize {
         self.fresh.iter().map(|segment| segment.read().len()).sum()
+    }
+
+    /// Vectors in all parts, those that are deleted included.
+    pub(crate) fn len(&self) -> usize {
+        self.sealed_len() + self.fresh_len()
     }
 
     pub(crate) fn memory_bytes(&self) -> usize {
@@ -193,17 +203,8 @@ impl View {
         }
     }
 
-    /// The `k` nearest of each row-major query, closest first, deleted ids left out.
-    pub(crate) fn nearest(
-        &self,
-        queries: &[f32],
-        k: usize,
-        params: &SearchParams,
-    ) -> Result<Vec<Vec<Hit>>> {
-        self.search_parts(queries, k, params, self.alive())
-    }
-
-    fn alive(&self) -> Select<'_> {
+    /// What is not known to be deleted.
+    pub(crate) fn alive(&self) -> Select<'_> {
         if self.deleted.is_empty() {
             Select::All
         } else {
@@ -211,38 +212,49 @@ impl View {
         }
     }
 
-    /// The `k` nearest of each query among `ids`, by the index's own search.
-    pub(crate) fn nearest_in(
-        &self,
-        query: &[f32],
-        k: usize,
-        params: &SearchParams,
-        ids: &IdSet,
-    ) -> Result<Vec<Hit>> {
-        Ok(self
-            .search_parts(query, k, params, Select::Only(ids))?
-            .pop()
-            .unwrap_or_default())
-    }
-
-    fn search_parts(
+    /// The `k` nearest of each row-major query, closest first, at the distances that the index reports.
+    pub(crate) fn search(
         &self,
         queries: &[f32],
         k: usize,
         params: &SearchParams,
         select: Select<'_>,
     ) -> Result<Vec<Vec<Hit>>> {
-        let mut best = vec![Vec::new(); queries.len() / self.dimension];
-        if let Some(sealed) = &self.sealed {
-            best = sealed.index.search(queries, k, params, select)?;
+        let mut best = self.search_sealed(queries, k, params, select)?;
+        self.join_fresh(&mut best, queries, k, params, select)?;
+        Ok(best)
+    }
+
+    /// As [`View::search`], the sealed index alone.
+    pub(crate) fn search_sealed(
+        &self,
+        queries: &[f32],
+        k: usize,
+        params: &SearchParams,
+        select: Select<'_>,
+    ) -> Result<Vec<Vec<Hit>>> {
+        match &self.sealed {
+            Some(sealed) => Ok(sealed.index.search(queries, k, params, select)?),
+            None => Ok(vec![Vec::new(); queries.len() / self.dimension]),
         }
+    }
+
+    /// Merges what the fresh rows have into the `k` best of each query.
+    pub(crate) fn join_fresh(
+        &self,
+        best: &mut [Vec<Hit>],
+        queries: &[f32],
+        k: usize,
+        params: &SearchParams,
+        select: Select<'_>,
+    ) -> Result<()> {
         for segment in &self.fresh {
             let found = segment.read().search(queries, k, params, select)?;
             for (best, found) in best.iter_mut().zip(found) {
                 merge(best, found, self.metric, k);
             }
         }
-        Ok(best)
+        Ok(())
     }
 
     /// The `k` nearest among `ids` (ascending), each of them compared. `None` when the sealed index keeps no whole vectors.
@@ -296,7 +308,9 @@ mod tests {
             .unwrap();
         let view = view.after_write(&[4], &[1.1], &[2], 0, 2).unwrap();
         assert_eq!(view.fresh.len(), 1);
-        let found = view.nearest(&[1.0], 10, &SearchParams::default()).unwrap();
+        let found = view
+            .search(&[1.0], 10, &SearchParams::default(), view.alive())
+            .unwrap();
         assert_eq!(ids(&found[0]), [1, 4, 3]);
         assert_eq!(
             ids(&view.scan(&[1.0], 2, &[3, 4]).unwrap().unwrap()),
@@ -325,7 +339,9 @@ mod tests {
         let view = view.after_write(&[4], &[4.0], &[3], 2, 3).unwrap();
         let view = view.after_seal(Sealed { index, seal }, IdSet::default());
         assert_eq!((view.sealed_len(), view.fresh_len()), (2, 2));
-        let found = view.nearest(&[0.0], 3, &SearchParams::default()).unwrap();
+        let found = view
+            .search(&[0.0], 3, &SearchParams::default(), view.alive())
+            .unwrap();
         assert_eq!(
             ids(&found[0]),
             [1, 2, 4],
@@ -342,7 +358,7 @@ mod tests {
         let grown = old.after_write(&[2], &[2.0], &[], 0, 2).unwrap();
         assert_eq!((private.fresh.len(), grown.fresh.len()), (2, 1));
         let found = private
-            .nearest(&[0.0], 3, &SearchParams::default())
+            .search(&[0.0], 3, &SearchParams::default(), private.alive())
             .unwrap();
         assert_eq!(ids(&found[0]), [1, 2]);
     }

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::progress::report;
 use crate::spec::Structure;
-use crate::{Error, Index, Result, SearchParams, Select, Stage, Watch, vectors};
+use crate::{Error, Hit, Index, Result, SearchParams, Select, Stage, Watch, vectors};
 
 /// Rungs that a curve keeps at most; it lies in the header of the index's file.
 const MAX_RUNGS: usize = 40;
@@ -38,13 +38,10 @@ pub struct Curve {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Rung {
     /// Graphs: candidates kept.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ef_search: Option<usize>,
     /// IVF: lists read.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub nprobe: Option<usize>,
     /// Kinds that compress: candidates per match that were compared by better codes or whole vectors.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rescore: Option<usize>,
     /// The share of the true nearest that were found, the mean over the queries.
     pub recall: f32,
@@ -102,7 +99,6 @@ impl Curve {
     }
 }
 
-/// SQLite and bincode have no place for a share that is no number.
 impl Index {
     /// What was measured by [`Index::calibrate`], if anything was.
     #[must_use]
@@ -122,13 +118,16 @@ impl Index {
     /// [`Index::add`] says about vectors. The curve is then as it was.
     pub fn calibrate(&mut self, trial: &Trial<'_>) -> Result<()> {
         let rows = vectors::count(trial.queries, self.dimension())?;
-        for given in [trial.truth.len(), trial.own.len()] {
-            if given != rows && !(given == 0 && trial.own.is_empty()) {
-                return Err(Error::IdCount {
-                    ids: given,
-                    vectors: rows,
-                });
-            }
+        let own = if trial.own.is_empty() {
+            rows
+        } else {
+            trial.own.len()
+        };
+        if let Some(&ids) = [trial.truth.len(), own]
+            .iter()
+            .find(|given| **given != rows)
+        {
+            return Err(Error::IdCount { ids, vectors: rows });
         }
         let k = trial.truth.iter().map(Vec::len).min().unwrap_or(0);
         let rungs = match k {
@@ -141,6 +140,25 @@ impl Index {
             rungs: worth_having(rungs),
         });
         Ok(())
+    }
+
+    /// What a query finds that lies in the index under the id `own`, as if it did not.
+    fn search_as_stranger(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        select: Select<'_>,
+        own: Option<i64>,
+    ) -> Result<Vec<Hit>> {
+        let wanted = k + usize::from(own.is_some());
+        let mut hits = self
+            .search(query, wanted, params, select)?
+            .pop()
+            .unwrap_or_default();
+        hits.retain(|hit| Some(hit.id) != own);
+        hits.truncate(k);
+        Ok(hits)
     }
 }
 
@@ -196,7 +214,11 @@ impl<'a> Ladder<'a> {
                     continue;
                 };
                 rungs.push(rung);
-                idle = if rung.recall < best + GAIN { idle + 1 } else { 0 };
+                idle = if rung.recall < best + GAIN {
+                    idle + 1
+                } else {
+                    0
+                };
                 best = best.max(rung.recall);
                 if best >= 1.0 || idle == PATIENCE || rung.micros > self.exact_micros {
                     break;
@@ -234,7 +256,10 @@ impl<'a> Ladder<'a> {
     fn graph_breadths(&self) -> Vec<Option<usize>> {
         let octaves = (4..).flat_map(|octave| [2_usize << (octave - 1), 3 << (octave - 1)]);
         let mut breadths = Vec::new();
-        for ef in std::iter::once(10).chain(octaves).take_while(|&ef| ef <= self.index.len().max(16)) {
+        for ef in std::iter::once(10)
+            .chain(octaves)
+            .take_while(|&ef| ef <= self.index.len().max(16))
+        {
             breadths.push(Some(ef));
             let params = self.params(Some(ef), None);
             if self.index.scans(self.k, &params, self.trial.select) {
@@ -268,13 +293,28 @@ impl<'a> Ladder<'a> {
         for (row, (query, truth)) in queries.zip(self.trial.truth).enumerate() {
             let own = self.trial.own.get(row).copied();
             let started = Instant::now();
-            let hits = self.index.search_as_stranger(query, candidates, &params, self.trial.select, own)?;
+            let hits = self.index.search_as_stranger(
+                query,
+                candidates,
+                &params,
+                self.trial.select,
+                own,
+            )?;
             times.push(micros(started));
-            let found = truth.iter().take(self.k).filter(|id| hits.iter().any(|hit| hit.id == **id));
+            let found = truth
+                .iter()
+                .take(self.k)
+                .filter(|id| hits.iter().any(|hit| hit.id == **id));
             shares.push(ratio(found.count(), self.k));
         }
         let (recall, error) = mean_and_error(&shares);
-        let compared = if refines { 0 } else { factor.filter(|factor| *factor > 1).map_or(0, |_| candidates) };
+        let compared = if refines {
+            0
+        } else {
+            factor
+                .filter(|factor| *factor > 1)
+                .map_or(0, |_| candidates)
+        };
         Ok(Some(Rung {
             ef_search: params.ef_search,
             nprobe: params.nprobe,
@@ -310,7 +350,10 @@ fn micros(started: Instant) -> f32 {
     started.elapsed().as_secs_f32() * 1e6
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of queries and candidates are small")]
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "counts of queries and candidates are small"
+)]
 fn ratio(part: usize, whole: usize) -> f32 {
     part as f32 / whole as f32
 }

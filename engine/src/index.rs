@@ -3,7 +3,7 @@
 
 use crate::backend::Backend;
 use crate::ids::MAX_ID;
-use crate::{Error, Kind, Metric, Result, vectors};
+use crate::{Curve, Error, Kind, Metric, Result, vectors};
 
 /// FAISS numbers an HNSW graph's rows with 32 bits.
 const MAX_ROWS: usize = i32::MAX as usize;
@@ -16,6 +16,7 @@ pub struct Index {
     metric: Metric,
     kind: Kind,
     trained_on: usize,
+    pub(crate) curve: Option<Curve>,
 }
 
 impl Index {
@@ -33,6 +34,7 @@ impl Index {
             metric,
             kind: kind.clone(),
             trained_on: 0,
+            curve: None,
         })
     }
 
@@ -49,6 +51,7 @@ impl Index {
             metric,
             kind,
             trained_on,
+            curve: None,
         }
     }
 
@@ -163,6 +166,7 @@ impl Index {
             });
         }
         self.check_growth(ids.len())?;
+        self.curve = None;
         self.raw.add(ids, &new)
     }
 
@@ -233,6 +237,7 @@ impl Index {
         Ok(Self {
             raw: self.raw.try_clone()?,
             kind: self.kind.clone(),
+            curve: self.curve.clone(),
             ..*self
         })
     }

@@ -30,6 +30,7 @@ mod batch;
 mod bytes;
 #[cfg(feature = "faiss")]
 mod cpu;
+mod curve;
 mod device;
 mod distance;
 mod effort;
@@ -64,6 +65,7 @@ mod vectors;
 #[cfg(test)]
 mod tests;
 
+pub use curve::{Curve, Rung, Trial};
 pub use device::Device;
 pub use error::{Error, Result};
 pub use ids::{Hit, IdSet, MAX_ID, Select};

@@ -74,6 +74,7 @@ impl Index {
             kind: self.kind().clone(),
             trained_on: self.trained_on() as u64,
             stamp: *stamp,
+            curve: self.curve.clone(),
             payload_bytes: 0,
             payload_checksum: 0,
         };
@@ -104,10 +105,13 @@ impl Index {
         let start = payload
             .fill_buf()
             .map_err(|source| Error::io(path, source))?;
-        if Backend::is_ours(start) {
-            return read_ours(&mut payload, path, &header);
-        }
-        read_of_faiss(&mut payload, path, &header)
+        let mut index = if Backend::is_ours(start) {
+            read_ours(&mut payload, path, &header)
+        } else {
+            read_of_faiss(&mut payload, path, &header)
+        }?;
+        index.curve = header.curve;
+        Ok(index)
     }
 }
 

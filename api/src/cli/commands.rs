@@ -4,7 +4,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
-use vinedb::{CollectionConfig, Database, Document, Key, Manifest, ModelInfo, Options, Stats};
+use vinedb::{
+    CollectionConfig, Database, Document, Key, Manifest, ModelInfo, Options, Rung, Stats,
+};
 
 use super::{
     Outcome, args,
@@ -166,7 +168,7 @@ pub(crate) fn stats(args: args::Stats, home: PathBuf, output: &Output) -> Result
 
 pub(crate) fn stats_text(stats: &Stats) -> String {
     let index = stats.index.as_deref().unwrap_or("none");
-    let lines = [
+    let mut lines = vec![
         format!("{}: {} documents", stats.name, thousands(stats.documents)),
         format!("  {}", made_of(stats)),
         format!(
@@ -176,13 +178,39 @@ pub(crate) fn stats_text(stats: &Stats) -> String {
             thousands(stats.fresh as u64),
             thousands(stats.deleted as u64)
         ),
+        format!("  {}", stats.explanation),
         format!(
             "  {} in memory, {} on disk",
             bytes(stats.memory_bytes as u64),
             bytes(stats.disk_bytes)
         ),
     ];
+    if let Some(curve) = stats.curve.as_ref().filter(|curve| curve.rungs.len() > 1) {
+        lines.push(format!(
+            "  recall@{} of {} stored vectors, a query alone:",
+            curve.k, curve.queries
+        ));
+        lines.extend(curve.rungs.iter().map(rung_text));
+    }
     lines.join("\n")
+}
+
+fn rung_text(rung: &Rung) -> String {
+    let settings = [
+        ("ef_search", rung.ef_search),
+        ("nprobe", rung.nprobe),
+        ("rescore", rung.rescore),
+    ];
+    let settings = settings
+        .iter()
+        .filter_map(|(name, value)| value.map(|value| format!("{name} {value}")));
+    format!(
+        "    {:.3} ± {:.3} in {:.2} ms   {}",
+        rung.recall,
+        rung.error,
+        rung.micros / 1e3,
+        settings.collect::<Vec<_>>().join(", ")
+    )
 }
 
 fn bytes(count: u64) -> String {

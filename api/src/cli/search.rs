@@ -151,6 +151,28 @@ fn answer_text(answer: &Answer) -> String {
 }
 
 /// How the answer was found, in words.
+/// What an approximate search was set to, and what that was measured to find.
+fn effort_text(plan: &Plan) -> String {
+    let settings = [
+        ("ef_search", plan.ef_search),
+        ("nprobe", plan.nprobe),
+        ("rescore", plan.rescore),
+    ];
+    let mut text = String::new();
+    for (name, value) in settings {
+        if let Some(value) = value {
+            text.push_str(&format!(", {name} {value}"));
+        }
+    }
+    if let Some(recall) = plan.recall {
+        text.push_str(&format!(", recall {recall:.3}"));
+    }
+    if let Some(target) = plan.short_of {
+        text.push_str(&format!(" (the best there is: {target} was asked for)"));
+    }
+    text
+}
+
 fn plan_text(plan: &Plan) -> String {
     let vectors = thousands((plan.sealed + plan.fresh) as u64);
     let passing = plan.matching.map_or_else(String::new, |matching| {
@@ -160,8 +182,14 @@ fn plan_text(plan: &Plan) -> String {
         Strategy::Exact | Strategy::ExactFiltered => {
             format!("exact: {passing}{vectors} vectors compared")
         }
-        Strategy::Approximate => format!("{}: {vectors} vectors", plan.index),
-        Strategy::ApproximateFiltered => format!("{} among {passing}{vectors} vectors", plan.index),
+        Strategy::Approximate => format!("{}: {vectors} vectors{}", plan.index, effort_text(plan)),
+        Strategy::ApproximateFiltered => {
+            format!(
+                "{} among {passing}{vectors} vectors{}",
+                plan.index,
+                effort_text(plan)
+            )
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::Stamp;
-use crate::{Error, Kind, Metric, Result};
+use crate::{Curve, Error, Kind, Metric, Result};
 
 const MAGIC: &[u8; 8] = b"VINEDBIX";
 const VERSION: u32 = 2;
@@ -28,6 +28,7 @@ pub(super) struct Header {
     pub(super) kind: Kind,
     pub(super) trained_on: u64,
     pub(super) stamp: Stamp,
+    pub(super) curve: Option<Curve>,
     /// 0 for an index that is not trained or has no row: there is nothing but its kind.
     pub(super) payload_bytes: u64,
     pub(super) payload_checksum: u64,

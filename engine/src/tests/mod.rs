@@ -2,6 +2,7 @@
 //! that FAISS gave in Python.
 
 mod boundary;
+mod curve;
 mod exact;
 mod fixtures;
 #[cfg(feature = "faiss")]

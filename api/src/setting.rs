@@ -1,0 +1,178 @@
+//! How hard a query searches: from what it asks for, and what was measured of the sealed index, to parameters; and when
+//! comparing what passes a filter one by one is the cheaper way. It searches nothing itself.
+
+use std::time::Instant;
+
+use engine::{
+    Curve, DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, Rung, SearchParams,
+    Structure,
+};
+
+use crate::{
+    Result,
+    measure::{CANDIDATE_MICROS, NEAREST},
+    view::View,
+};
+
+/// Microseconds that comparing one component of a vector in memory takes: at 384 dimensions 13,000 vectors a millisecond.
+const COMPONENT_MICROS: f64 = 0.000_2;
+/// Microseconds of an approximate search where nothing was measured.
+const USUAL_MICROS: f32 = 300.0;
+/// With no more documents than these that pass the filter each of them is compared, whatever the index.
+const FEW: usize = 1_000;
+
+/// Which kind of search a query gets when it names nothing, over how many vectors, and what it takes, in words.
+pub(crate) fn explanation(view: &View) -> Result<String> {
+    let vectors = with_thousands(view.len());
+    let exact = |micros: f64| format!("exact: {vectors} vectors, {}", milliseconds(micros));
+    let Some(sealed) = view.sealed.as_ref().filter(|_| !view.is_flat()) else {
+        return Ok(exact(exact_micros(view)?));
+    };
+    let kind = sealed.index.kind();
+    let setting = Setting::new(view, &SearchParams::DEFAULT, NEAREST);
+    let Some(rung) = setting.rung else {
+        return Ok(format!("{kind}: {vectors} vectors, not measured"));
+    };
+    let time = milliseconds(f64::from(rung.micros));
+    let short = setting.short_of.map_or_else(String::new, |target| {
+        format!(", the best there is: {target} was the aim")
+    });
+    Ok(format!(
+        "{kind}: {vectors} vectors, {time} for a recall of {:.3}{short}",
+        rung.recall
+    ))
+}
+
+/// What comparing every vector takes: as measured when they were sealed, for as many as there are now, or measured now.
+fn exact_micros(view: &View) -> Result<f64> {
+    let measured = view.curve().and_then(|curve| curve.rungs.last());
+    if let Some(rung) = measured {
+        return Ok(f64::from(rung.micros) * view.len() as f64 / view.sealed_len().max(1) as f64);
+    }
+    let query = vec![1.0; view.dimension];
+    let mut best = f64::INFINITY;
+    for _ in 0..3 {
+        let started = Instant::now();
+        view.search(&query, NEAREST, &SearchParams::EXACT, view.alive())?;
+        best = best.min(started.elapsed().as_secs_f64() * 1e6);
+    }
+    Ok(best)
+}
+
+fn milliseconds(micros: f64) -> String {
+    match micros {
+        micros if micros < 95.0 => format!("{:.2} ms", micros / 1e3),
+        micros => format!("{:.1} ms", micros / 1e3),
+    }
+}
+
+fn with_thousands(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// What a query is to be searched with.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Setting {
+    pub(crate) params: SearchParams,
+    /// The rung of the curve that it stands on, if it does.
+    pub(crate) rung: Option<Rung>,
+    /// The recall asked for, where no rung reaches it.
+    pub(crate) short_of: Option<f32>,
+}
+
+impl Setting {
+    /// The setting for `k` hits from the sealed index of `view`.
+    pub(crate) fn new(view: &View, asked: &SearchParams, k: usize) -> Self {
+        let plain = Self {
+            params: *asked,
+            rung: None,
+            short_of: None,
+        };
+        let Some(sealed) = view
+            .sealed
+            .as_ref()
+            .filter(|_| !asked.exact && !view.is_flat())
+        else {
+            return plain;
+        };
+        let named = asked
+            .ef_search
+            .or(asked.nprobe)
+            .or(asked.max_codes)
+            .or(asked.rescore);
+        let curve = sealed.index.curve().filter(|_| named.is_none());
+        if let Some(setting) = curve.and_then(|curve| Self::measured(curve, asked, k)) {
+            return setting;
+        }
+        let kind = sealed.index.kind();
+        let compressed = kind.refine.is_some() || !kind.is_lossless();
+        Self {
+            params: SearchParams {
+                rescore: asked.rescore.or(compressed.then_some(DEFAULT_RESCORE)),
+                ..*asked
+            },
+            ..plain
+        }
+    }
+
+    /// What was measured is recall of the nearest `curve.k`: for more of them a graph is searched that much wider.
+    fn measured(curve: &Curve, asked: &SearchParams, k: usize) -> Option<Self> {
+        let target = asked.recall.unwrap_or(DEFAULT_RECALL);
+        let rung = curve.rung(target)?;
+        let wider = |ef: usize| ef.saturating_mul(k.max(curve.k)).div_ceil(curve.k.max(1));
+        Some(Self {
+            params: SearchParams {
+                ef_search: rung.ef_search.map(wider),
+                ..rung.params()
+            },
+            rung: Some(*rung),
+            short_of: (rung.recall < target).then_some(target),
+        })
+    }
+
+    /// A graph or a list search that may only keep one vector in `total / matching` must look at that many more.
+    pub(crate) fn widened(&self, view: &View, matching: usize) -> SearchParams {
+        let factor = view.len().div_ceil(matching.max(1));
+        let widen =
+            |given: Option<usize>, usual| Some(given.unwrap_or(usual).saturating_mul(factor));
+        let mut params = self.params;
+        match view.kind().map(|kind| kind.structure) {
+            None | Some(Structure::Scan) => {}
+            Some(Structure::Ivf { nlist, .. }) => {
+                params.nprobe =
+                    widen(params.nprobe, DEFAULT_NPROBE).map(|nprobe| nprobe.min(nlist));
+            }
+            Some(_) => params.ef_search = widen(params.ef_search, DEFAULT_EF_SEARCH),
+        }
+        params
+    }
+
+    /// With at most how many documents that pass the filter each of them is compared: where that takes as long as the search
+    /// widened for so few. One takes `matching` comparisons, the other `total / matching` times what it takes unfiltered, so
+    /// they meet at a root.
+    pub(crate) fn scan_limit(&self, view: &View) -> usize {
+        let lossless = view.kind().is_none_or(engine::Kind::is_lossless);
+        let one = match lossless {
+            true => view.dimension as f64 * COMPONENT_MICROS,
+            false => f64::from(CANDIDATE_MICROS),
+        };
+        let total = view.len() as f64;
+        let unfiltered = f64::from(self.rung.map_or(USUAL_MICROS, |rung| rung.micros));
+        let even = (total * unfiltered / one).sqrt();
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a positive number; `as` keeps it in range"
+        )]
+        let even = even as usize;
+        even.max(FEW)
+    }
+}

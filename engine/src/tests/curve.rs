@@ -1,0 +1,257 @@
+//! Curves: measured recall against that of queries which were not measured with, what is taken for a target, what is kept.
+
+use super::fixtures::*;
+use crate::{
+    Curve, Error, Index, Kind, Metric, Rung, SearchParams, Select, Stage, Trial, sample_rows,
+    unwatched,
+};
+use std::ops::ControlFlow;
+use std::sync::Mutex;
+
+const DIMENSION: usize = 32;
+const ROWS: usize = 8_000;
+const HELD_OUT: usize = 150;
+const MEASURED_WITH: usize = 200;
+
+/// A trial's queries, ids and truth: stored vectors, and the exact answers without themselves.
+struct Sample {
+    queries: Vec<f32>,
+    own: Vec<i64>,
+    truth: Vec<Vec<i64>>,
+}
+
+fn sample(metric: Metric, points: &[f32]) -> Sample {
+    let exact = build(metric, &Kind::flat(), DIMENSION, points);
+    let rows = sample_rows(points.len() / DIMENSION, MEASURED_WITH, 5);
+    let queries: Vec<f32> = rows
+        .iter()
+        .flat_map(|row| points[row * DIMENSION..(row + 1) * DIMENSION].to_vec())
+        .collect();
+    let own: Vec<i64> = rows.iter().map(|row| exact.ids()[*row]).collect();
+    let nearest = exact
+        .search(&queries, 11, &SearchParams::EXACT, Select::All)
+        .unwrap();
+    let truth = nearest.iter().zip(&own).map(|(hits, own)| {
+        let others = hits.iter().map(|hit| hit.id).filter(|id| id != own);
+        others.take(10).collect()
+    });
+    let truth = truth.collect();
+    Sample {
+        queries,
+        own,
+        truth,
+    }
+}
+
+impl Sample {
+    fn trial(&self) -> Trial<'_> {
+        Trial {
+            queries: &self.queries,
+            own: &self.own,
+            truth: &self.truth,
+            select: Select::All,
+            candidate_micros: 4.0,
+            watch: &unwatched,
+        }
+    }
+}
+
+/// What queries that are not in the index find by a rung; candidates count as the facade has them count: when a true
+/// neighbour is among them, comparing whole vectors brings it up.
+fn strangers(index: &Index, rung: &Rung, queries: &[f32], truth: &[Vec<(i64, f64)>]) -> (f64, f64) {
+    let lossy = !index.kind().is_lossless() && index.kind().refine.is_none();
+    let factor = rung.rescore.filter(|_| lossy).unwrap_or(1);
+    let found = index
+        .search(queries, 10 * factor, &rung.params(), Select::All)
+        .unwrap();
+    let shares: Vec<f64> = found
+        .iter()
+        .zip(truth)
+        .map(|(hits, truth)| recall(&[hits.clone()], &[truth.clone()]))
+        .collect();
+    let n = shares.len() as f64;
+    let mean = shares.iter().sum::<f64>() / n;
+    let variance = shares
+        .iter()
+        .map(|share| (share - mean).powi(2))
+        .sum::<f64>()
+        / (n - 1.0);
+    (mean, (variance / n).sqrt())
+}
+
+#[test]
+fn strangers_find_what_was_measured() {
+    let kinds = [
+        Kind::hnsw(8),
+        Kind::hnsw(8).sq8(),
+        Kind::ivf(64),
+        Kind::ivf(64).pq(8),
+        Kind::flat().sq8(),
+    ];
+    let points = clustered(31, ROWS + HELD_OUT, DIMENSION, 60);
+    let (points, queries) = points.split_at(ROWS * DIMENSION);
+    for metric in [Metric::L2, Metric::Cosine] {
+        let truth: Vec<_> = queries
+            .chunks(DIMENSION)
+            .map(|query| brute_force(metric, points, DIMENSION, query, 10, Select::All))
+            .collect();
+        let sample = sample(metric, points);
+        for kind in &kinds {
+            let mut index = build(metric, kind, DIMENSION, points);
+            index.calibrate(&sample.trial()).unwrap();
+            let curve = index.curve().unwrap();
+            assert_eq!((curve.k, curve.queries), (10, MEASURED_WITH));
+            for target in [0.8, 0.95, 0.99] {
+                let rung = curve.rung(target).unwrap();
+                let (found, error) = strangers(&index, rung, queries, &truth);
+                let off = 4.0 * (error.powi(2) + f64::from(rung.error).powi(2)).sqrt() + 0.002;
+                let claimed = f64::from(rung.recall);
+                assert!(
+                    (found - claimed).abs() <= off,
+                    "{metric} {kind}: {rung:?} but {found} ± {error}"
+                );
+                if rung.reaches(target) {
+                    assert!(
+                        found >= f64::from(target) - off,
+                        "{metric} {kind} at {target}: {found}"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_target_takes_the_cheapest_rung_that_reaches_it_and_else_the_best() {
+    let rung = |recall, micros| Rung {
+        ef_search: None,
+        nprobe: None,
+        rescore: None,
+        recall,
+        error: 0.01,
+        micros,
+    };
+    let curve = Curve {
+        k: 10,
+        queries: 100,
+        rungs: vec![
+            rung(0.8, 10.0),
+            rung(0.955, 20.0),
+            rung(0.965, 30.0),
+            rung(0.98, 90.0),
+        ],
+    };
+    let taken = |target| curve.rung(target).unwrap().micros;
+    assert_eq!(
+        [0.5, 0.95, 0.97, 0.999].map(taken),
+        [10.0, 30.0, 90.0, 90.0]
+    );
+    assert!(!curve.rung(0.999).unwrap().reaches(0.999));
+    let empty = Curve {
+        rungs: Vec::new(),
+        ..curve
+    };
+    assert_eq!(empty.rung(0.5), None);
+}
+
+#[test]
+fn each_rung_costs_more_and_finds_more_than_those_before() {
+    let points = clustered(33, ROWS, DIMENSION, 60);
+    let sample = sample(Metric::L2, &points);
+    for kind in [
+        Kind::hnsw(8),
+        Kind::ivf(64).pq(8),
+        Kind::ivf(64).pq_fast_scan(16).refine_flat(),
+    ] {
+        let mut index = build(Metric::L2, &kind, DIMENSION, &points);
+        index.calibrate(&sample.trial()).unwrap();
+        let rungs = &index.curve().unwrap().rungs;
+        assert!(rungs.len() >= 2, "{kind}: {rungs:?}");
+        let rises =
+            |pair: &[Rung]| pair[0].recall < pair[1].recall && pair[0].micros <= pair[1].micros;
+        assert!(rungs.windows(2).all(rises), "{kind}: {rungs:?}");
+        assert!(rungs.last().unwrap().recall >= 0.97, "{kind}: {rungs:?}");
+    }
+}
+
+#[test]
+fn a_curve_lives_in_the_file_and_dies_with_a_change() {
+    let points = clustered(34, 3_000, DIMENSION, 20);
+    let sample = sample(Metric::L2, &points);
+    let mut index = build(Metric::L2, &Kind::ivf(16), DIMENSION, &points);
+    assert!(index.curve().is_none());
+    index.calibrate(&sample.trial()).unwrap();
+    let curve = index.curve().unwrap().clone();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    index.save(&path, &Default::default()).unwrap();
+    let loaded = Index::load(&path, &Default::default()).unwrap();
+    assert_eq!(loaded.curve(), Some(&curve));
+    let mut copy = loaded.try_clone().unwrap();
+    assert_eq!(copy.curve(), Some(&curve));
+    copy.add(&[1 << 20], &points[..DIMENSION]).unwrap();
+    assert_eq!(copy.curve(), None);
+}
+
+#[test]
+fn measuring_can_be_stopped_and_says_how_far_it_is() {
+    let points = clustered(35, 3_000, DIMENSION, 20);
+    let sample = sample(Metric::L2, &points);
+    let mut index = build(Metric::L2, &Kind::ivf(16), DIMENSION, &points);
+    let told = Mutex::new(Vec::new());
+    let watch = |progress: crate::Progress| {
+        told.lock().unwrap().push(progress);
+        match told.lock().unwrap().len() {
+            3 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        }
+    };
+    let trial = Trial {
+        watch: &watch,
+        ..sample.trial()
+    };
+    assert!(matches!(index.calibrate(&trial), Err(Error::Cancelled)));
+    assert!(index.curve().is_none());
+    let told = told.into_inner().unwrap();
+    assert_eq!(told.len(), 3);
+    assert!(
+        told.iter()
+            .enumerate()
+            .all(|(at, step)| step.stage == Stage::Measuring && step.done == at && step.total == 5)
+    );
+}
+
+#[test]
+fn truth_or_ids_that_are_not_as_many_as_queries_are_refused() {
+    let points = clustered(36, 1_000, DIMENSION, 20);
+    let sample = sample(Metric::L2, &points);
+    let mut index = build(Metric::L2, &Kind::ivf(8), DIMENSION, &points);
+    for trial in [
+        Trial {
+            own: &sample.own[1..],
+            ..sample.trial()
+        },
+        Trial {
+            truth: &sample.truth[1..],
+            ..sample.trial()
+        },
+        Trial {
+            truth: &[],
+            own: &[],
+            ..sample.trial()
+        },
+    ] {
+        assert!(matches!(
+            index.calibrate(&trial),
+            Err(Error::IdCount { .. })
+        ));
+    }
+    let nothing = Trial {
+        queries: &[],
+        own: &[],
+        truth: &[],
+        ..sample.trial()
+    };
+    index.calibrate(&nothing).unwrap();
+    assert_eq!(index.curve().unwrap().rungs, []);
+}
