@@ -11,6 +11,7 @@ mod http;
 mod import;
 mod model;
 mod radius;
+mod recall;
 mod recovery;
 mod sample;
 mod snapshot;
