@@ -14,7 +14,9 @@ use crate::{
     view::View,
 };
 
-/// Microseconds that comparing one component of a vector in memory takes: at 384 dimensions 13,000 vectors a millisecond.
+/// Microseconds that comparing a vector in memory takes, and what each of its components adds: at 384 dimensions 10,000
+/// vectors a millisecond.
+const VECTOR_MICROS: f64 = 0.03;
 const COMPONENT_MICROS: f64 = 0.000_2;
 /// Microseconds of an approximate search where nothing was measured.
 const USUAL_MICROS: f32 = 300.0;
@@ -70,7 +72,7 @@ fn with_thousands(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
             text.push(',');
         }
         text.push(digit);
@@ -138,11 +140,14 @@ impl Setting {
         })
     }
 
-    /// A graph or a list search that may only keep one vector in `total / matching` must look at that many more.
+    /// Under a filter that few pass, a graph or a list search must look farther to find as much: by the root of the inverse
+    /// share, and a margin. With 100,000 vectors of 50 dimensions in HNSW32, at an `ef_search` that finds 0.949 unfiltered, half
+    /// of them found 0.935 with it and 0.975 with twice of it, three in ten 0.955 with 1.7 times of it, one in ten 0.979 with 5.
     pub(crate) fn widened(&self, view: &View, matching: usize) -> SearchParams {
-        let factor = view.len().div_ceil(matching.max(1));
-        let widen =
-            |given: Option<usize>, usual| Some(given.unwrap_or(usual).saturating_mul(factor));
+        const MARGIN: f64 = 1.25;
+        let share = matching.max(1) as f64 / view.len().max(1) as f64;
+        let factor = (MARGIN / share.min(1.0).sqrt()).max(1.0);
+        let widen = |given: Option<usize>, usual| Some(times(given.unwrap_or(usual), factor));
         let mut params = self.params;
         match view.kind().map(|kind| kind.structure) {
             None | Some(Structure::Scan) => {}
@@ -156,23 +161,26 @@ impl Setting {
     }
 
     /// With at most how many documents that pass the filter each of them is compared: where that takes as long as the search
-    /// widened for so few. One takes `matching` comparisons, the other `total / matching` times what it takes unfiltered, so
-    /// they meet at a root.
+    /// widened for so few. One takes `matching` comparisons, the other the root of `total / matching` times what it takes
+    /// unfiltered; they meet where `matching` to the power of 3/2 is as below.
     pub(crate) fn scan_limit(&self, view: &View) -> usize {
         let lossless = view.kind().is_none_or(engine::Kind::is_lossless);
         let one = match lossless {
-            true => view.dimension as f64 * COMPONENT_MICROS,
+            true => VECTOR_MICROS + view.dimension as f64 * COMPONENT_MICROS,
             false => f64::from(CANDIDATE_MICROS),
         };
         let total = view.len() as f64;
         let unfiltered = f64::from(self.rung.map_or(USUAL_MICROS, |rung| rung.micros));
-        let even = (total * unfiltered / one).sqrt();
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "a positive number; `as` keeps it in range"
-        )]
-        let even = even as usize;
-        even.max(FEW)
+        let even = (total.sqrt() * unfiltered / one).powf(2.0 / 3.0);
+        times(1, even).max(FEW)
     }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a positive number; `as` keeps it in range"
+)]
+fn times(number: usize, factor: f64) -> usize {
+    (number as f64 * factor).ceil() as usize
 }
