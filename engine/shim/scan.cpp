@@ -134,7 +134,7 @@ Lists::Lists(const faiss::IndexIVF& ivf, const Search& search)
     // A graph finds the farther ones of its candidates less surely.
     const idx_t wide = std::max<idx_t>(2 * each, 64);
     const Search nearest{
-            search.n, search.x, each, wide, 1, 0, nullptr, 0, ivf.quantizer->ntotal, false, distances.data(), numbers.data()};
+            search.n, search.x, each, wide, 1, 0, nullptr, 0, ivf.quantizer->ntotal, false, -1, distances.data(), numbers.data()};
     auto hnsw = dynamic_cast<const IndexHNSW*>(ivf.quantizer);
     if (hnsw && !search.exact()) {
         search_graph(*hnsw, nearest);

@@ -53,6 +53,13 @@ faiss::VisitedTable& visited_rows(idx_t rows) {
     return visited;
 }
 
+/// Has a walk pass by a row, as if it had been there.
+void leave_out(faiss::VisitedTable& visited, idx_t row) {
+    if (row >= 0) {
+        visited.set(int(row));
+    }
+}
+
 void negate(float* distances, size_t n) {
     std::transform(distances, distances + n, distances, [](float distance) { return -distance; });
 }
@@ -103,6 +110,7 @@ void search_nsg(const faiss::IndexNSG& index, const Search& search) {
     for (idx_t q = 0; q < search.n; q++) {
         const Search one = search.one(q, index.d);
         computer->set_query(one.x);
+        leave_out(visited, search.stranger);
         index.nsg.search(*computer, int(ef), rows.data(), distances.data(), visited);
         visited.advance();
         keep_selected(rows, distances, one);
@@ -180,6 +188,7 @@ void shim::search_graph(const IndexHNSW& index, const Search& search) {
     for (idx_t q = 0; q < search.n; q++) {
         result.begin(q);
         computer->set_query(search.x + q * index.d);
+        leave_out(visited, search.stranger);
         index.hnsw.search(*computer, result, visited, &parameters);
         result.end();
     }
@@ -204,7 +213,7 @@ int vinedb_faiss_search(const IndexIDMap* map, int64_t n, const float* x, const 
             selector = &range;
         }
         const Search search{
-                n, x, ask->k, ask->breadth, ask->factor, ask->max_codes, selector, ask->first, ask->last, ask->products, distances, ids};
+                n, x, ask->k, ask->breadth, ask->factor, ask->max_codes, selector, ask->first, ask->last, ask->products, ask->stranger, distances, ids};
         any_search(*map->index, search);
         for (int64_t i = 0; i < n * ask->k; i++) {
             ids[i] = ids[i] < 0 ? -1 : map->id_map[ids[i]];

@@ -32,6 +32,7 @@ struct VinedbAsk {
     int64_t last;
     bool except;   // the ids in `bits` are those that are not selected
     bool products; // whole vectors that were indexed under L2 are measured by inner product
+    int64_t stranger; // a row that the walk through a graph leaves out; -1 for none
 };
 
 namespace shim {
@@ -83,6 +84,7 @@ struct Search {
     idx_t first;                 // no row outside of these bounds is selected
     idx_t last;
     bool products;
+    idx_t stranger; // neither found in a graph nor walked through; -1 for none
     float* distances;
     idx_t* rows;
 

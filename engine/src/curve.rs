@@ -141,25 +141,6 @@ impl Index {
         });
         Ok(())
     }
-
-    /// What a query finds that lies in the index under the id `own`, as if it did not.
-    fn search_as_stranger(
-        &self,
-        query: &[f32],
-        k: usize,
-        params: &SearchParams,
-        select: Select<'_>,
-        own: Option<i64>,
-    ) -> Result<Vec<Hit>> {
-        let wanted = k + usize::from(own.is_some());
-        let mut hits = self
-            .search(query, wanted, params, select)?
-            .pop()
-            .unwrap_or_default();
-        hits.retain(|hit| Some(hit.id) != own);
-        hits.truncate(k);
-        Ok(hits)
-    }
 }
 
 /// The settings of one kind of index, being measured.
@@ -279,6 +260,23 @@ impl<'a> Ladder<'a> {
         }
     }
 
+    fn found(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        own: Option<i64>,
+    ) -> Result<Vec<Hit>> {
+        let (index, select) = (self.index, self.trial.select);
+        match own {
+            Some(own) => index.search_as_stranger(query, k, params, select, own),
+            None => Ok(index
+                .search(query, k, params, select)?
+                .pop()
+                .unwrap_or_default()),
+        }
+    }
+
     /// `None` for a graph's breadth that has no room for the candidates: the search would take a wider one.
     fn measured(&self, breadth: Option<usize>, factor: Option<usize>) -> Result<Option<Rung>> {
         let refines = self.index.kind().refine.is_some();
@@ -293,13 +291,7 @@ impl<'a> Ladder<'a> {
         for (row, (query, truth)) in queries.zip(self.trial.truth).enumerate() {
             let own = self.trial.own.get(row).copied();
             let started = Instant::now();
-            let hits = self.index.search_as_stranger(
-                query,
-                candidates,
-                &params,
-                self.trial.select,
-                own,
-            )?;
+            let hits = self.found(query, candidates, &params, own)?;
             times.push(micros(started));
             let found = truth
                 .iter()

@@ -22,6 +22,8 @@ pub(crate) struct Effort {
     pub(crate) factor: usize,
     /// IVF: no list is begun after this many vectors; 0 for no limit.
     pub(crate) max_codes: usize,
+    /// FAISS's graphs: a row that is neither found nor walked through.
+    pub(crate) stranger: Option<usize>,
 }
 
 impl Index {
@@ -40,6 +42,7 @@ impl Index {
             breadth,
             factor,
             max_codes: params.max_codes.unwrap_or(0),
+            stranger: None,
         }
     }
 

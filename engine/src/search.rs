@@ -3,6 +3,7 @@
 
 use crate::batch;
 use crate::effort::{Breadth, Effort};
+use crate::spec::Structure;
 use crate::{Hit, Index, Result, SearchParams, Select, vectors};
 
 impl Index {
@@ -56,6 +57,35 @@ impl Index {
         }
     }
 
+    /// What a query finds that lies in the index under the id `own`, as if it did not.
+    pub(crate) fn search_as_stranger(
+        &self,
+        query: &[f32],
+        k: usize,
+        params: &SearchParams,
+        select: Select<'_>,
+        own: i64,
+    ) -> Result<Vec<Hit>> {
+        let query = vectors::prepare(query, self.dimension(), self.metric())?;
+        let candidates = self.candidates(select);
+        let is_walked = matches!(
+            self.kind().structure,
+            Structure::Hnsw { .. } | Structure::Nsg { .. }
+        );
+        let wanted = k.saturating_add(usize::from(!is_walked)).min(candidates);
+        if wanted == 0 {
+            return Ok(Vec::new());
+        }
+        let mut effort = self.effort(params, wanted, candidates);
+        let row = self.ids().binary_search(&own).ok();
+        effort.stranger = row.filter(|_| is_walked);
+        let mut answers = self.search_chunk(&query, wanted, &effort, select)?;
+        let mut hits = answers.pop().unwrap_or_default();
+        hits.retain(|hit| hit.id != own);
+        hits.truncate(k);
+        Ok(hits)
+    }
+
     fn search_chunk(
         &self,
         queries: &[f32],
@@ -92,6 +122,7 @@ impl Index {
             breadth: Breadth::Exact,
             factor: 1,
             max_codes: 0,
+            stranger: None,
         };
         let mut answers = self.search_chunk(query, k, &everything, select)?;
         Ok(answers.pop().unwrap_or_default())

@@ -45,6 +45,7 @@ pub(super) struct Ask {
     pub(super) last: i64,
     pub(super) except: bool,
     pub(super) products: bool,
+    pub(super) stranger: i64,
 }
 
 pub(super) type WriteCallback = unsafe extern "C" fn(*mut c_void, *const u8, usize) -> bool;

@@ -64,6 +64,7 @@ impl RawIndex {
             last: native(range.end),
             except,
             products,
+            stranger: effort.stranger.map_or(-1, native),
         }
     }
 
