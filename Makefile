@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools model build native demo test bench peers check clean
+.PHONY: help setup tools model build native demo test bench peers check sanitize fuzz clean
 
 export VINEDB_HOME := $(shell realpath -m -- "$${VINEDB_HOME:-$${XDG_CACHE_HOME:-$${HOME:?is not set: set VINEDB_HOME}/.cache}/vinedb}")
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -64,6 +64,12 @@ check: tools         ## format, lints and documentation, warnings denied
 	$(call timed,Checking the format,cargo fmt --all --check)
 	$(call timed,Checking the lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
 	$(call timed,Building the documentation,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked)
+
+sanitize:            ## the engine's tests under AddressSanitizer; takes a nightly Rust, and minutes for a FAISS of its own
+	@bash engine/sanitize.sh address
+
+fuzz:                ## the reader of index files against ten minutes of bad bytes; takes a nightly Rust and cargo-fuzz
+	@for target in index_file index_header; do cargo +nightly fuzz run $$target -- -max_total_time=300; done
 
 clean:               ## removes the target folder; the cache folder stays
 	cargo clean

@@ -38,6 +38,36 @@ pub(super) fn kinds() -> Vec<Kind> {
     ])
 }
 
+pub(super) fn every_metric() -> [Metric; 9] {
+    [
+        Metric::L2,
+        Metric::Cosine,
+        Metric::InnerProduct,
+        Metric::L1,
+        Metric::Linf,
+        Metric::lp(3.0).unwrap(),
+        Metric::Canberra,
+        Metric::BrayCurtis,
+        Metric::JensenShannon,
+    ]
+}
+
+/// One of every kind there is, for vectors of dimension 16 (or another multiple of it): each structure over all codes that
+/// it takes, each transform but OPQ, which takes long to train, each second look.
+const CATALOGUE: &str = "
+    Flat SQ8 SQ6 SQ4 SQfp16 SQbf16 PQ8x4 PQ8x4fs RaBitQ LSH LSH64r LSH32rt HNSW8 HNSW8,SQ8 HNSW8,SQ6 HNSW8,SQ4
+    HNSW8,SQfp16 HNSW8,SQbf16 HNSW8,PQ8x4 NSG8 NSG8,SQ8 NSG8,PQ8x4 IVF16,Flat IVF16,SQ8 IVF16,SQ6 IVF16,SQ4
+    IVF16,SQfp16 IVF16,SQbf16 IVF16,PQ8x4 IVF16,PQ8x4fs IVF16,PQ8x4fsr IVF16,RaBitQ IVF16_HNSW8,Flat
+    IVF16_HNSW8,SQ8 IVF16_HNSW8,PQ8x4 PCA8,Flat PCAW8,Flat L2norm,Flat PCAR8,HNSW8 RR16,IVF16,RaBitQ ITQ,LSH
+    Pad24,SQ8 PCA8,IVF16,PQ8x4 SQ4,RFlat PQ8x4,RFlat RaBitQ,Refine(SQ8) HNSW8,SQ4,RFlat
+    IVF16,PQ8x4fs,RFlat IVF16,RaBitQ,Refine(SQfp16) hnsw_rs(m=8,ef_construction=100)
+";
+
+pub(super) fn catalogue() -> Vec<Kind> {
+    let kinds = CATALOGUE.split_whitespace();
+    kinds.map(|kind| kind.parse().unwrap()).collect()
+}
+
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).
 pub(super) struct Random(pub(super) u64);
 

@@ -3,6 +3,7 @@
 
 mod boundary;
 mod curve;
+mod damage;
 mod exact;
 mod fixtures;
 #[cfg(feature = "faiss")]
@@ -13,8 +14,10 @@ mod kmeans;
 #[cfg(feature = "faiss")]
 mod kmeans_golden;
 mod lloyd;
+mod operations;
 mod persist;
 mod recall;
 mod search;
 mod sharing;
 mod spec;
+mod table;
