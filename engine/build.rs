@@ -12,12 +12,14 @@ fn main() {
 mod shim {
     use std::path::PathBuf;
 
-    const SOURCES: [&str; 9] = [
+    const SOURCES: [&str; 11] = [
         "shim/adding.cpp",
+        "shim/bytes.cpp",
         "shim/content.cpp",
         "shim/describe.cpp",
         "shim/growth.cpp",
         "shim/handle.cpp",
+        "shim/pages.cpp",
         "shim/rows.cpp",
         "shim/scan.cpp",
         "shim/search.cpp",

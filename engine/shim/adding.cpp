@@ -115,6 +115,54 @@ void build_nsg(faiss::IndexNSG& index, idx_t n, const float* x) {
     index.build(n, x, graph.data(), index.GK);
 }
 
+/// Stands in for the storage of a graph while it grows, for the distances' sake.
+struct Storage final : Index {
+    Index& codes;
+
+    explicit Storage(Index& codes) : Index(codes.d, codes.metric_type), codes(codes) {
+        ntotal = codes.ntotal;
+        is_trained = codes.is_trained;
+    }
+
+    void add(idx_t n, const float* x) override {
+        codes.add(n, x);
+        ntotal = codes.ntotal;
+    }
+
+    faiss::DistanceComputer* get_distance_computer() const override {
+        return code_distances(codes).release();
+    }
+
+    void search(idx_t, const float*, idx_t, float*, idx_t*, const faiss::SearchParameters*) const override {
+        FAISS_THROW_MSG("a graph is searched, not what is below it");
+    }
+
+    void reset() override {
+        codes.reset();
+        ntotal = 0;
+    }
+};
+
+void add_codes(Index& index, idx_t n, const float* x) {
+    auto hnsw = dynamic_cast<IndexHNSW*>(&index);
+    if (!hnsw) {
+        return index.add(n, x);
+    }
+    Index* const codes = hnsw->storage;
+    Storage storage(*codes);
+    hnsw->storage = &storage;
+    std::exception_ptr failure;
+    try {
+        hnsw->add(n, x);
+    } catch (...) {
+        failure = std::current_exception();
+    }
+    hnsw->storage = codes;
+    if (failure) {
+        std::rethrow_exception(failure);
+    }
+}
+
 void add_rows(Index& index, idx_t n, const float* x) {
     if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
         add_rows(*refine->base_index, n, x);
@@ -130,7 +178,8 @@ void add_rows(Index& index, idx_t n, const float* x) {
     } else if (auto nsg = dynamic_cast<faiss::IndexNSG*>(&index)) {
         build_nsg(*nsg, n, x);
     } else {
-        index.add(n, x);
+        make_room(index, n);
+        add_codes(index, n, x);
     }
 }
 

@@ -5,9 +5,6 @@
 
 #include <dlfcn.h>
 #include <omp.h>
-#ifdef __linux__
-#include <sys/mman.h>
-#endif
 
 #include <algorithm>
 #include <memory>
@@ -185,21 +182,9 @@ int vinedb_faiss_check(const IndexIDMap* map, bool content) {
     });
 }
 
-/// A graph search jumps from vector to vector, and in pages of 4 KiB nearly every jump costs a walk through the page table.
-/// Has Linux move the vectors into huge pages, now (since 6.1) or in its own time. Contents and addresses stay; where it
-/// cannot, nothing changes. Small blocks are left alone: the processor keeps track of their pages anyway.
 void vinedb_faiss_use_huge_pages(const IndexIDMap* map) {
-#if defined(__linux__) && defined(MADV_HUGEPAGE)
-    const int collapse = 25; // MADV_COLLAPSE, which older headers lack
-    const uintptr_t page = uintptr_t(2) << 20;
     const auto [data, bytes] = vector_block(*map->index);
-    const uintptr_t first = (uintptr_t(data) + page - 1) / page * page;
-    const uintptr_t end = (uintptr_t(data) + bytes) / page * page;
-    if (first + 8 * page <= end) {
-        (void)madvise(reinterpret_cast<void*>(first), end - first, MADV_HUGEPAGE);
-        (void)madvise(reinterpret_cast<void*>(first), end - first, collapse);
-    }
-#endif
+    use_huge_pages(data, bytes);
 }
 
 const int64_t* vinedb_faiss_ids(const IndexIDMap* map, size_t* count) {

@@ -193,7 +193,7 @@ std::unique_ptr<DistanceComputer> shim::row_distances(const Index& index, bool p
     if (flat && products) {
         return std::make_unique<Products>(*flat);
     }
-    return std::unique_ptr<DistanceComputer>(index.get_distance_computer());
+    return code_distances(index);
 }
 
 void shim::scan_rows(DistanceComputer& distances, bool similarity, const float* query, const Search& search) {

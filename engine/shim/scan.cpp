@@ -234,6 +234,9 @@ void shim::search_codes(const Index& index, const Search& search) {
     if (auto packed = dynamic_cast<const faiss::IndexPQFastScan*>(&index)) {
         return search_fast_scan(*packed, search);
     }
+    if (has_quick_distances(index)) {
+        return scan_each(index, search);
+    }
     const bool selects =
             dynamic_cast<const faiss::IndexScalarQuantizer*>(&index) || dynamic_cast<const faiss::IndexRaBitQ*>(&index);
     if (selects) {

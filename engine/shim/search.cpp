@@ -37,7 +37,7 @@ struct RowSelector final : faiss::IDSelector {
 };
 
 std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage) {
-    std::unique_ptr<faiss::DistanceComputer> plain(storage.get_distance_computer());
+    std::unique_ptr<faiss::DistanceComputer> plain = code_distances(storage);
     if (!faiss::is_similarity_metric(storage.metric_type)) {
         return plain;
     }

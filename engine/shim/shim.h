@@ -109,6 +109,18 @@ void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, flo
 /// Distances by row, from what an index keeps best of each: its second look's codes, or its own. Not for IVF but Flat.
 std::unique_ptr<faiss::DistanceComputer> row_distances(const Index& index, bool products);
 
+/// Distances by row to the codes that an index keeps in a row; those to bytes (SQ8) are ours.
+std::unique_ptr<faiss::DistanceComputer> code_distances(const Index& index);
+
+/// Whether code_distances are ours.
+bool has_quick_distances(const Index& index);
+
+/// Has the system move what lies here into large pages, now (Linux, since 6.1) or in its own time.
+void use_huge_pages(const void* data, size_t bytes);
+
+/// Gives an index room for so many rows more, in large pages, before they are added.
+void make_room(Index& index, idx_t rows);
+
 /// One query's nearest among the selected rows, by a distance for each of them.
 void scan_rows(faiss::DistanceComputer& distances, bool similarity, const float* query, const Search& search);
 

@@ -4,6 +4,7 @@
 mod boundary;
 mod curve;
 mod damage;
+mod bytes;
 mod exact;
 mod fixtures;
 #[cfg(feature = "faiss")]

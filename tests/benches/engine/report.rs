@@ -74,24 +74,30 @@ impl Measured {
 }
 
 impl Outcome {
-    /// Our rate over FAISS's at our recall; none where its curve does not reach that far.
-    fn at_equal_recall(&self, setting: &Measured, mode: usize) -> Option<f64> {
+    /// The ratio at equal parameters, made up for the difference in recall by how FAISS's rate goes with its recall: along
+    /// the stretch of its curve that is nearest.
+    fn at_equal_recall(&self, setting: &Measured, mode: usize) -> f64 {
+        let ratio = median(setting.ratios(mode));
         if setting.equal() {
-            return Some(median(setting.ratios(mode)));
+            return ratio;
         }
-        let mut curve: Vec<(f64, f64)> = self
-            .settings
-            .iter()
+        let settings = self.settings.iter();
+        let mut curve: Vec<(f64, f64)> = settings
             .map(|one| (one.recall[1], one.rate(mode, 1).ln()))
             .collect();
         curve.sort_by(|one, other| one.0.total_cmp(&other.0));
-        let wanted = setting.recall[0];
-        let span = curve
+        let gap = |span: &&[(f64, f64)]| {
+            let [low, high] = [span[0].0, span[1].0];
+            (setting.recall[0] - setting.recall[0].clamp(low, high)).abs()
+        };
+        let nearest = curve
             .windows(2)
-            .find(|span| (span[0].0..=span[1].0).contains(&wanted))?;
-        let share = (wanted - span[0].0) / (span[1].0 - span[0].0).max(f64::MIN_POSITIVE);
-        let theirs = (span[0].1 + share * (span[1].1 - span[0].1)).exp();
-        Some(setting.rate(mode, 0) / theirs)
+            .filter(|span| span[1].0 > span[0].0)
+            .min_by(|one, other| gap(one).total_cmp(&gap(other)));
+        let slope = nearest.map_or(0.0, |span| {
+            (span[1].1 - span[0].1) / (span[1].0 - span[0].0)
+        });
+        ratio * (slope * (setting.recall[1] - setting.recall[0])).exp()
     }
 
     fn build_ratio(&self, of: fn(&Built) -> f64) -> f64 {
@@ -131,10 +137,7 @@ pub(crate) fn details(outcome: &Outcome) -> String {
                 format!("{:.0}", setting.rate(place, 1)),
                 spread(setting.ratios(place)),
                 format!("{:.3}", setting.by_processor(place)),
-                equal.map_or_else(
-                    || "out of its range".to_owned(),
-                    |ratio| format!("{ratio:.3}"),
-                ),
+                format!("{equal:.3}"),
             ]);
         }
     }
@@ -190,11 +193,7 @@ pub(crate) fn summary(outcomes: &[Outcome]) -> String {
 
 fn line(outcome: &Outcome) -> Vec<String> {
     let setting = &outcome.settings[outcome.settings.len() / 2];
-    let ratio = |mode| {
-        outcome
-            .at_equal_recall(setting, mode)
-            .map_or_else(|| "–".to_owned(), |ratio| format!("{ratio:.2}"))
-    };
+    let ratio = |mode| format!("{:.2}", outcome.at_equal_recall(setting, mode));
     vec![
         outcome.set.to_owned(),
         format!("`{}`", outcome.factory),
