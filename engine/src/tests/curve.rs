@@ -13,6 +13,10 @@ const ROWS: usize = 8_000;
 const HELD_OUT: usize = 150;
 const MEASURED_WITH: usize = 200;
 
+fn kind(factory: &str) -> Kind {
+    factory.parse().unwrap()
+}
+
 /// A trial's queries, ids and truth: stored vectors, and the exact answers without themselves.
 struct Sample {
     queries: Vec<f32>,
@@ -85,7 +89,7 @@ fn strangers_find_what_was_measured() {
         Kind::hnsw(8),
         Kind::hnsw(8).sq8(),
         Kind::ivf(64),
-        Kind::ivf(64).pq(8),
+        kind("IVF64,PQ8x4"),
         Kind::flat().sq8(),
     ];
     let points = clustered(31, ROWS + HELD_OUT, DIMENSION, 60);
@@ -160,7 +164,7 @@ fn each_rung_costs_more_and_finds_more_than_those_before() {
     let sample = sample(Metric::L2, &points);
     for kind in [
         Kind::hnsw(8),
-        Kind::ivf(64).pq(8),
+        kind("IVF64,PQ8x4"),
         Kind::ivf(64).pq_fast_scan(16).refine_flat(),
     ] {
         let mut index = build(Metric::L2, &kind, DIMENSION, &points);
