@@ -63,9 +63,11 @@ const CATALOGUE: &str = "
     IVF16,PQ8x4fs,RFlat IVF16,RaBitQ,Refine(SQfp16) hnsw_rs(m=8,ef_construction=100)
 ";
 
+/// Those of them that this build has.
 pub(super) fn catalogue() -> Vec<Kind> {
     let kinds = CATALOGUE.split_whitespace();
-    kinds.map(|kind| kind.parse().unwrap()).collect()
+    let kinds = kinds.map(|kind| kind.parse().unwrap());
+    kinds.filter(Kind::is_built_in).collect()
 }
 
 /// SplitMix64 (Steele, Lea and Flood, OOPSLA 2014).

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 
 use serde::Deserialize;
 
-use super::fixtures::{Random, catalogue, every_metric, ids};
+use super::fixtures::{Random, all_metrics, catalogue, ids};
 use crate::{
     Codes, Hit, Index, Kind, Metric, SearchParams, Select, Structure, Transform, with_threads,
 };
@@ -89,7 +89,6 @@ fn searches_answer_what_faiss_answers_in_python() {
         let name = format!("{} {} {:?}", search.kind, search.metric, search.params);
         let data = points_for(search.metric, 1, search.rows);
         let queries = points_for(search.metric, 2, QUERIES);
-        let t0 = std::time::Instant::now();
         let mut index = Index::new(DIMENSION, search.metric, &search.kind).unwrap();
         // A graph's links depend on the order of insertion.
         let added = with_threads(1, || {
@@ -97,7 +96,6 @@ fn searches_answer_what_faiss_answers_in_python() {
             index.add(&ids(search.rows), &data)
         });
         added.unwrap_or_else(|error| panic!("{name}: {error}"));
-        eprintln!("{name} {:?}", t0.elapsed());
         let found = index.search(&queries, K, &search.params, Select::All);
         let found = found.unwrap_or_else(|error| panic!("{name}: {error}"));
         for (hits, (ids, distances)) in found.iter().zip(search.ids.iter().zip(&search.distances)) {
@@ -125,7 +123,10 @@ fn numbers_are_kept_for_every_kind_and_metric() {
     for kind in catalogue() {
         let from_elsewhere = matches!(kind.structure, Structure::HnswRs { .. });
         let itq = matches!(kind.transforms[..], [Transform::Itq { .. }]);
-        for metric in every_metric() {
+        for metric in all_metrics() {
+            if metric == Metric::lp(0.5).unwrap() {
+                continue;
+            }
             let pinned = kept.contains(&(kind.clone(), metric));
             assert_eq!(
                 pinned,

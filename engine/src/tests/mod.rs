@@ -2,9 +2,10 @@
 //! that FAISS gave in Python.
 
 mod boundary;
+#[cfg(feature = "faiss")]
+mod bytes;
 mod curve;
 mod damage;
-mod bytes;
 mod exact;
 mod fixtures;
 #[cfg(feature = "faiss")]
@@ -21,4 +22,5 @@ mod recall;
 mod search;
 mod sharing;
 mod spec;
+#[cfg(feature = "faiss")]
 mod table;

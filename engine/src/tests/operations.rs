@@ -263,11 +263,7 @@ fn selected(selection: Selection, set: &IdSet) -> Select<'_> {
 }
 
 fn data(metric: Metric, seed: u64, rows: usize) -> Vec<f32> {
-    let mut points = clustered(seed, rows, DIMENSION, 4);
-    if metric.is_for_nonnegative() {
-        points.iter_mut().for_each(|x| *x = x.abs());
-    }
-    points
+    suited(metric, &clustered(seed, rows, DIMENSION, 4))
 }
 
 fn magnitude(expected: &[(i64, f64)]) -> f64 {
@@ -279,7 +275,11 @@ fn magnitude(expected: &[(i64, f64)]) -> f64 {
 fn kind_and_metric() -> impl Strategy<Value = (Kind, Metric)> {
     let pairs: Vec<(Kind, Metric)> = catalogue()
         .into_iter()
-        .flat_map(|kind| every_metric().map(|metric| (kind.clone(), metric)))
+        .flat_map(|kind| {
+            all_metrics()
+                .into_iter()
+                .map(|metric| (kind.clone(), metric))
+        })
         .filter(|(kind, metric)| kind.supports(*metric))
         .collect();
     proptest::sample::select(pairs)

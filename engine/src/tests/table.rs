@@ -25,11 +25,7 @@ struct Row {
 }
 
 fn data(metric: Metric, seed: u64, rows: usize) -> Vec<f32> {
-    let mut points = clustered(seed, rows, DIMENSION, 4);
-    if metric.is_for_nonnegative() {
-        points.iter_mut().for_each(|x| *x = x.abs());
-    }
-    points
+    suited(metric, &clustered(seed, rows, DIMENSION, 4))
 }
 
 /// Builds the kind with the metric, and looks for what is nearest by brute force: all of it where whole vectors are kept,
@@ -94,12 +90,12 @@ fn saves(index: &Index) -> bool {
 
 fn seen(kind: Kind) -> Row {
     let index = built(&kind);
-    let metrics = every_metric();
+    let metrics = all_metrics();
     let metrics: Vec<Metric> = metrics
         .into_iter()
         .filter(|m| works_with(&kind, *m))
         .collect();
-    for metric in every_metric() {
+    for metric in all_metrics() {
         assert_eq!(
             kind.supports(metric),
             metrics.contains(&metric),
@@ -127,7 +123,7 @@ fn seen(kind: Kind) -> Row {
 fn line(row: &Row) -> String {
     let yes = |is| if is { "yes" } else { "no" };
     let metrics: Vec<String> = match row.metrics.len() {
-        9 => vec!["all".to_owned()],
+        10 => vec!["all".to_owned()],
         _ => row.metrics.iter().map(Metric::to_string).collect(),
     };
     format!(
