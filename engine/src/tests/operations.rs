@@ -278,7 +278,7 @@ fn kind_and_metric() -> impl Strategy<Value = (Kind, Metric)> {
         .flat_map(|kind| {
             all_metrics()
                 .into_iter()
-                .map(|metric| (kind.clone(), metric))
+                .map(move |metric| (kind.clone(), metric))
         })
         .filter(|(kind, metric)| kind.supports(*metric))
         .collect();
