@@ -38,20 +38,6 @@ pub(super) fn kinds() -> Vec<Kind> {
     ])
 }
 
-pub(super) fn every_metric() -> [Metric; 9] {
-    [
-        Metric::L2,
-        Metric::Cosine,
-        Metric::InnerProduct,
-        Metric::L1,
-        Metric::Linf,
-        Metric::lp(3.0).unwrap(),
-        Metric::Canberra,
-        Metric::BrayCurtis,
-        Metric::JensenShannon,
-    ]
-}
-
 /// One of every kind there is, for vectors of dimension 16 (or another multiple of it): each structure over all codes that
 /// it takes, each transform but OPQ, which takes long to train, each second look.
 const CATALOGUE: &str = "
