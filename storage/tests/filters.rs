@@ -39,6 +39,7 @@ proptest! {
     fn filters_agree_with_plain_rules_over_values(documents in vec(document(), 1..40), filters in vec(filter(), 1..40)) {
         let fixture = filled(&documents);
         let reader = fixture.store.read().unwrap();
+        prop_assert_eq!(reader.ids().unwrap(), (1..).zip(&documents).map(|(id, _)| id).collect::<Vec<i64>>());
         for json in &filters {
             let expected: Vec<i64> = (1..).zip(&documents).filter(|(_, document)| evaluate(json, document)).map(|(id, _)| id).collect();
             let filter: Filter = serde_json::from_value(json.clone()).unwrap();
