@@ -12,13 +12,14 @@ fn main() {
 mod shim {
     use std::path::PathBuf;
 
-    const SOURCES: [&str; 11] = [
+    const SOURCES: [&str; 12] = [
         "shim/adding.cpp",
         "shim/bytes.cpp",
         "shim/content.cpp",
         "shim/describe.cpp",
         "shim/growth.cpp",
         "shim/handle.cpp",
+        "shim/nsg.cpp",
         "shim/pages.cpp",
         "shim/rows.cpp",
         "shim/scan.cpp",

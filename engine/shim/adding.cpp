@@ -9,7 +9,6 @@
 #include <faiss/IndexPreTransform.h>
 #include <faiss/IndexRefine.h>
 #include <faiss/impl/FaissAssert.h>
-#include <faiss/utils/distances.h>
 
 using namespace shim;
 
@@ -68,51 +67,6 @@ void add_to_lists(faiss::IndexIVF& ivf, idx_t n, const float* x) {
     if (failure) {
         std::rethrow_exception(failure);
     }
-}
-
-/// The neighbours of every vector, exactly, without itself: with equal vectors around, it need not be the first.
-std::vector<idx_t> neighbours(idx_t n, const float* x, size_t d, idx_t count) {
-    const idx_t block = 1024;
-    const idx_t wide = count + 1;
-    std::vector<idx_t> graph(n * count);
-    std::exception_ptr failure;
-#pragma omp parallel for schedule(dynamic)
-    for (idx_t start = 0; start < n; start += block) {
-        try {
-            const idx_t rows = std::min(block, n - start);
-            std::vector<float> distances(rows * wide);
-            std::vector<idx_t> found(rows * wide);
-            faiss::knn_L2sqr(x + start * d, x, d, rows, n, wide, distances.data(), found.data());
-            for (idx_t i = 0; i < rows; i++) {
-                const idx_t* first = found.data() + i * wide;
-                idx_t* target = graph.data() + (start + i) * count;
-                idx_t kept = 0;
-                for (idx_t j = 0; j < wide && kept < count; j++) {
-                    if (first[j] != start + i) {
-                        target[kept++] = first[j];
-                    }
-                }
-            }
-        } catch (...) {
-#pragma omp critical(vinedb_failure)
-            failure = std::current_exception();
-        }
-    }
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
-    return graph;
-}
-
-/// NSG is made from a graph of neighbours: the true one where it is not too much work (which grows with the square of
-/// the number of vectors), else FAISS's approximation (NN-descent, IndexNNDescent.cpp).
-void build_nsg(faiss::IndexNSG& index, idx_t n, const float* x) {
-    const idx_t most = 32768;
-    if (n > most) {
-        return index.add(n, x);
-    }
-    std::vector<idx_t> graph = neighbours(n, x, index.d, index.GK);
-    index.build(n, x, graph.data(), index.GK);
 }
 
 /// Stands in for the storage of a graph while it grows, for the distances' sake.

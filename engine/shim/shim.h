@@ -18,6 +18,7 @@
 #include <faiss/IndexHNSW.h>
 #include <faiss/IndexIDMap.h>
 #include <faiss/IndexIVFFlat.h>
+#include <faiss/IndexNSG.h>
 #include <faiss/impl/DistanceComputer.h>
 
 /// What one search asks for. Mirrors `Ask` in ffi/native.rs.
@@ -129,6 +130,9 @@ bool is_similarity(const Index& index, bool products);
 
 /// One query's nearest among the selected rows of an IVF index with fast scan, by decoding them.
 void scan_lists(const faiss::IndexIVF& index, const float* query, const Search& search);
+
+/// Gives an empty NSG its vectors.
+void build_nsg(faiss::IndexNSG& index, idx_t n, const float* x);
 
 /// Searches an index that keeps codes in a row: scans them.
 void search_codes(const Index& index, const Search& search);

@@ -36,6 +36,9 @@ impl Index {
             });
         }
         let rows = self.rows_of(ids);
+        if rows.is_empty() {
+            return Ok(vec![None; ids.len()]);
+        }
         let all = self.ids();
         let kept = self.raw().reconstruct(&rows)?;
         let mut sorted = kept.chunks_exact(self.dimension()).zip(&rows);

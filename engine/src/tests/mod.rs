@@ -6,6 +6,8 @@ mod boundary;
 mod bytes;
 mod curve;
 mod damage;
+#[cfg(feature = "faiss")]
+mod every_kind;
 mod exact;
 mod fixtures;
 #[cfg(feature = "faiss")]
