@@ -451,7 +451,7 @@ fn training_tells_its_stages_and_can_be_stopped() {
         };
         let stopped = collection.train_with(&stop).unwrap_err();
         assert!(
-            matches!(stopped, Error::Engine(_)) && stopped.to_string().contains("stopped"),
+            matches!(stopped, Error::Engine(_)) && stopped.to_string().contains("cancelled"),
             "{stopped}"
         );
         assert_eq!(collection.stats().unwrap().generation, 2, "{stop_at:?}");

@@ -3,11 +3,12 @@
 //!
 //! Distances that come from here are the metric's own, and as new as the store's snapshot that is read.
 
-use engine::{DEFAULT_RESCORE, Hit, IdSet, Index, Kind, SearchParams, Select};
+use engine::{Hit, IdSet, Index, Kind, Select};
 use storage::Reader;
 
 use crate::{
     Result,
+    setting::Setting,
     view::{View, merge},
 };
 
@@ -16,15 +17,15 @@ const SCAN_BLOCK: usize = 4_096;
 
 /// The `k` nearest of each row-major query, deleted ids left out. From a sealed index of codes come more candidates than that
 /// (`rescore` times as many, unless it looks twice itself), which are compared by their stored vectors, so that they are told
-/// apart rightly from each other and from the fresh rows. With a `rescore` of 1 the codes' own distances stay.
+/// apart rightly from each other and from the fresh rows.
 pub(crate) fn nearest(
     view: &View,
     reader: &Reader<'_>,
     queries: &[f32],
     k: usize,
-    params: &SearchParams,
+    setting: &Setting,
 ) -> Result<Vec<Vec<Hit>>> {
-    rescored(view, reader, queries, k, params, view.alive())
+    rescored(view, reader, queries, k, setting, view.alive())
 }
 
 /// As [`nearest`] for one query, among `ids` only.
@@ -33,10 +34,10 @@ pub(crate) fn nearest_in(
     reader: &Reader<'_>,
     query: &[f32],
     k: usize,
-    params: &SearchParams,
+    setting: &Setting,
     ids: &IdSet,
 ) -> Result<Vec<Hit>> {
-    let mut found = rescored(view, reader, query, k, params, Select::Only(ids))?;
+    let mut found = rescored(view, reader, query, k, setting, Select::Only(ids))?;
     Ok(found.pop().unwrap_or_default())
 }
 
@@ -45,10 +46,11 @@ fn rescored(
     reader: &Reader<'_>,
     queries: &[f32],
     k: usize,
-    params: &SearchParams,
+    setting: &Setting,
     select: Select<'_>,
 ) -> Result<Vec<Vec<Hit>>> {
-    let Some(factor) = view.kind().and_then(|kind| candidates(kind, params)) else {
+    let params = &setting.params;
+    let Some(factor) = setting.compared else {
         return view.search(queries, k, params, select);
     };
     let mut best = view.search_sealed(queries, k.saturating_mul(factor), params, select)?;
@@ -59,16 +61,6 @@ fn rescored(
     }
     view.join_fresh(&mut best, queries, k, params, select)?;
     Ok(best)
-}
-
-/// How many candidates for each match are compared by their stored vectors; `None` where none are.
-fn candidates(kind: &Kind, params: &SearchParams) -> Option<usize> {
-    let factor = params.rescore.unwrap_or(DEFAULT_RESCORE);
-    match kind.is_lossless() || factor == 1 {
-        true => None,
-        false if kind.refine.is_some() => Some(1),
-        false => Some(factor),
-    }
 }
 
 /// Exact over the stored vectors themselves, for indexes that keep only codes.

@@ -166,7 +166,7 @@ impl Core {
                 .flat_map(|target| target.vector.iter().copied())
                 .collect();
             let setting = self.setting(&view, first)?;
-            hits = nearest(&view, &reader, &queries, first.wanted(), &setting.params)?;
+            hits = nearest(&view, &reader, &queries, first.wanted(), &setting)?;
         }
         let mut hits = hits.into_iter();
         targets
@@ -195,8 +195,7 @@ impl Core {
                 )
             }
             None => {
-                let (matches, strategy) =
-                    self.unfiltered(view, reader, target, &setting.params, hits)?;
+                let (matches, strategy) = self.unfiltered(view, reader, target, &setting, hits)?;
                 (matches, strategy, None)
             }
         };
@@ -215,11 +214,11 @@ impl Core {
         view: &View,
         reader: &Reader<'_>,
         target: &Target<'_>,
-        params: &SearchParams,
+        setting: &Setting,
         mut hits: Option<Vec<Hit>>,
     ) -> Result<(Vec<Match>, Strategy)> {
         let wanted = target.wanted();
-        let mut exact = target.is_exact(view) || view.is_exact(wanted, params);
+        let mut exact = target.is_exact(view) || view.is_exact(wanted, &setting.params);
         let (mut asked, growth) = match target.query.radius {
             Some(_) => (wanted.min(RADIUS_FIRST), RADIUS_GROWTH),
             None => (wanted, 2),
@@ -228,7 +227,7 @@ impl Core {
             let found = match hits.take() {
                 Some(hits) => hits,
                 None if exact => everything(view, reader, &target.vector, asked)?,
-                None => nearest(view, reader, &target.vector, asked, params)?
+                None => nearest(view, reader, &target.vector, asked, setting)?
                     .pop()
                     .unwrap_or_default(),
             };
@@ -296,7 +295,7 @@ fn plan(view: &View, setting: &Setting, strategy: Strategy, matching: Option<usi
     let measured = strategy == Strategy::Approximate;
     let used = match (approximate, strategy) {
         (true, Strategy::Approximate) => setting.params,
-        (true, _) => setting.widened(view, matching.unwrap_or_default()),
+        (true, _) => setting.widened(view, matching.unwrap_or_default()).params,
         (false, _) => SearchParams::EXACT,
     };
     Plan {
@@ -354,8 +353,8 @@ fn filtered(
 ) -> Result<(Vec<Hit>, Strategy)> {
     let (query, k) = (target.vector.as_slice(), target.wanted());
     if !target.is_exact(view) && !view.is_flat() && ids.len() > setting.scan_limit(view) {
-        let params = setting.widened(view, ids.len());
-        let hits = nearest_in(view, reader, query, k, &params, &IdSet::from_sorted(ids))?;
+        let wider = setting.widened(view, ids.len());
+        let hits = nearest_in(view, reader, query, k, &wider, &IdSet::from_sorted(ids))?;
         if hits.len() == k.min(ids.len()) {
             return Ok((hits, Strategy::ApproximateFiltered));
         }

@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use engine::{
-    Curve, DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, Rung, SearchParams,
-    Structure,
+    Curve, DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, Kind, Rung,
+    SearchParams, Structure,
 };
 
 use crate::{
@@ -84,6 +84,9 @@ fn with_thousands(number: usize) -> String {
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Setting {
     pub(crate) params: SearchParams,
+    /// How many candidates for each match are compared by their stored vectors; `None` where the index's distances stand: it
+    /// keeps whole vectors, or the query wants no second look.
+    pub(crate) compared: Option<usize>,
     /// The rung of the curve that it stands on, if it does.
     pub(crate) rung: Option<Rung>,
     /// The recall asked for, where no rung reaches it.
@@ -95,6 +98,7 @@ impl Setting {
     pub(crate) fn new(view: &View, asked: &SearchParams, k: usize) -> Self {
         let plain = Self {
             params: *asked,
+            compared: None,
             rung: None,
             short_of: None,
         };
@@ -111,17 +115,19 @@ impl Setting {
             .or(asked.max_codes)
             .or(asked.rescore);
         let curve = sealed.index.curve().filter(|_| named.is_none());
-        if let Some(setting) = curve.and_then(|curve| Self::measured(curve, asked, k)) {
-            return setting;
-        }
         let kind = sealed.index.kind();
         let compressed = kind.refine.is_some() || !kind.is_lossless();
-        Self {
+        let measured = curve.and_then(|curve| Self::measured(curve, asked, k));
+        let setting = measured.unwrap_or(Self {
             params: SearchParams {
                 rescore: asked.rescore.or(compressed.then_some(DEFAULT_RESCORE)),
                 ..*asked
             },
             ..plain
+        });
+        Self {
+            compared: compared(kind, asked, &setting.params),
+            ..setting
         }
     }
 
@@ -135,6 +141,7 @@ impl Setting {
                 ef_search: rung.ef_search.map(wider),
                 ..rung.params()
             },
+            compared: None,
             rung: Some(*rung),
             short_of: (rung.recall < target).then_some(target),
         })
@@ -143,7 +150,7 @@ impl Setting {
     /// Under a filter that few pass, a graph or a list search must look farther to find as much: by the root of the inverse
     /// share, and a margin. With 100,000 vectors of 50 dimensions in HNSW32, at an `ef_search` that finds 0.949 unfiltered, half
     /// of them found 0.935 with it and 0.975 with twice of it, three in ten 0.955 with 1.7 times of it, one in ten 0.979 with 5.
-    pub(crate) fn widened(&self, view: &View, matching: usize) -> SearchParams {
+    pub(crate) fn widened(&self, view: &View, matching: usize) -> Self {
         const MARGIN: f64 = 1.25;
         let share = matching.max(1) as f64 / view.len().max(1) as f64;
         let factor = (MARGIN / share.min(1.0).sqrt()).max(1.0);
@@ -157,14 +164,14 @@ impl Setting {
             }
             Some(_) => params.ef_search = widen(params.ef_search, DEFAULT_EF_SEARCH),
         }
-        params
+        Self { params, ..*self }
     }
 
     /// With at most how many documents that pass the filter each of them is compared: where that takes as long as the search
     /// widened for so few. One takes `matching` comparisons, the other the root of `total / matching` times what it takes
     /// unfiltered; they meet where `matching` to the power of 3/2 is as below.
     pub(crate) fn scan_limit(&self, view: &View) -> usize {
-        let lossless = view.kind().is_none_or(engine::Kind::is_lossless);
+        let lossless = view.kind().is_none_or(Kind::is_lossless);
         let one = match lossless {
             true => VECTOR_MICROS + view.dimension as f64 * COMPONENT_MICROS,
             false => f64::from(CANDIDATE_MICROS),
@@ -173,6 +180,15 @@ impl Setting {
         let unfiltered = f64::from(self.rung.map_or(USUAL_MICROS, |rung| rung.micros));
         let even = (total.sqrt() * unfiltered / one).powf(2.0 / 3.0);
         times(1, even).max(FEW)
+    }
+}
+
+/// Where the index looks twice itself, its answers are compared once more, for their true distances.
+fn compared(kind: &Kind, asked: &SearchParams, params: &SearchParams) -> Option<usize> {
+    match kind.is_lossless() || asked.rescore == Some(1) {
+        true => None,
+        false if kind.refine.is_some() => Some(1),
+        false => Some(params.rescore.unwrap_or(DEFAULT_RESCORE)),
     }
 }
 

@@ -300,12 +300,9 @@ impl<'a> Ladder<'a> {
             shares.push(ratio(found.count(), self.k));
         }
         let (recall, error) = mean_and_error(&shares);
-        let compared = if refines {
-            0
-        } else {
-            factor
-                .filter(|factor| *factor > 1)
-                .map_or(0, |_| candidates)
+        let compared = match self.index.kind().is_lossless() {
+            true => 0,
+            false => candidates,
         };
         Ok(Some(Rung {
             ef_search: params.ef_search,
