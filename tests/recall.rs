@@ -463,6 +463,28 @@ fn training_tells_its_stages_and_can_be_stopped() {
 }
 
 #[test]
+fn an_index_learns_anew_when_there_are_four_times_as_many() {
+    let dir = tempfile::tempdir().unwrap();
+    let db = writer(dir.path());
+    let points = Cloud::new(18).points(2_900);
+    let collection = sealed(&db, "IVF16,Flat", Metric::L2, &points[..700]);
+    let learns = || {
+        let told = Mutex::new(Vec::new());
+        let listen = |progress: Progress| {
+            told.lock().unwrap().push(progress.stage);
+            ControlFlow::Continue(())
+        };
+        collection.compact_with(&listen).unwrap();
+        told.into_inner().unwrap().contains(&Stage::Sampling)
+    };
+    upsert(&collection, 700, &points[700..2_700]);
+    assert!(!learns());
+    upsert(&collection, 2_700, &points[2_700..]);
+    assert!(learns());
+    assert_eq!(collection.stats().unwrap().sealed, points.len());
+}
+
+#[test]
 fn a_kind_that_cannot_grow_is_built_anew_from_all_rows() {
     let dir = tempfile::tempdir().unwrap();
     let db = writer(dir.path());

@@ -20,6 +20,8 @@ use crate::{
 const TRAINING_PER_CENTROID: usize = 256;
 /// Training vectors of the other kinds, which learn the range of each component; values beyond it are cut off.
 const TRAINING_FOR_RANGES: usize = 65_536;
+/// With so many times the rows that it learned from, an index learns anew.
+const RETRAIN_AT: usize = 4;
 /// Decides which vectors are trained on: the same rows train the same index.
 const TRAINING_SEED: u64 = 0x7261_696e;
 /// Vectors read between two reports.
@@ -92,7 +94,15 @@ fn can_reuse(core: &Core, index: &Index, kind: &Kind, start: &Start, order: Orde
     !order.retrain
         && index.kind() == kind
         && kind.can_grow()
+        && !has_outgrown(index, start.rows)
         && dead(&start.view) <= order.effort.tolerates(index.len(), core)
+}
+
+/// Whether there are many times the rows that the index learned from, and more of them are of use.
+fn has_outgrown(index: &Index, rows: usize) -> bool {
+    let learned_from = index.trained_on();
+    (1..useful_sample(index.kind())).contains(&learned_from)
+        && rows >= learned_from.saturating_mul(RETRAIN_AT)
 }
 
 /// A new index of the rows there are: of another kind when deletions since the start left too few to build that one from.
