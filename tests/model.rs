@@ -382,13 +382,13 @@ fn ivf_l2() {
     run("IVF4,Flat", Metric::L2, 381);
 }
 
-/// Half a byte for each sub-vector, so that codes tell little and whole vectors must.
+/// Three bits for each two components, so that codes tell little and whole vectors must.
 #[test]
 fn ivf_pq_l2() {
-    run("IVF2,PQ2x2", Metric::L2, 390);
+    run("IVF2,PQ4x3", Metric::L2, 390);
 }
 
 #[test]
 fn pq_cosine() {
-    run("PQ2x2", Metric::Cosine, 391);
+    run("PQ4x3", Metric::Cosine, 391);
 }

@@ -246,7 +246,10 @@ fn what_cannot_be_reached_is_said_and_the_best_is_taken() {
         (answer.plan.recall, answer.plan.short_of),
         (Some(best.recall), Some(0.95))
     );
-    assert_eq!(answer.plan.rescore, best.rescore);
+    assert_eq!(
+        answer.plan.rescore, best.rescore,
+        "ten matches, as many as were measured with"
+    );
     assert!(
         collection
             .stats()

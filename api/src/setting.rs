@@ -131,14 +131,17 @@ impl Setting {
         }
     }
 
-    /// What was measured is recall of the nearest `curve.k`: for more of them a graph is searched that much wider.
+    /// What was measured is recall of the nearest `curve.k`: for more of them a graph is searched that much wider, and for fewer
+    /// as many candidates are compared.
     fn measured(curve: &Curve, asked: &SearchParams, k: usize) -> Option<Self> {
         let target = asked.recall.unwrap_or(DEFAULT_RECALL);
         let rung = curve.rung(target)?;
         let wider = |ef: usize| ef.saturating_mul(k.max(curve.k)).div_ceil(curve.k.max(1));
+        let more = |factor: usize| factor.saturating_mul(curve.k.max(k)).div_ceil(k.max(1));
         Some(Self {
             params: SearchParams {
                 ef_search: rung.ef_search.map(wider),
+                rescore: rung.rescore.map(more),
                 ..rung.params()
             },
             compared: None,

@@ -20,6 +20,10 @@ const FACTORS: [usize; 6] = [1, 2, 4, 8, 16, 32];
 /// A rung that finds less than this beyond the one before it is no gain.
 const GAIN: f32 = 0.000_5;
 
+/// So many numbers are compared within some microseconds, less than reading the records that were found: there is nothing to
+/// gain from looking at fewer.
+const FEW_COMPONENTS: usize = 50_000;
+
 /// Rungs without gain after which a ladder ends.
 const PATIENCE: usize = 2;
 
@@ -220,6 +224,15 @@ impl<'a> Ladder<'a> {
 
     /// How far to look: `None` where everything is looked at always.
     fn breadths(&self) -> Vec<Option<usize>> {
+        let mut breadths = self.all_breadths();
+        let components = self.index.len().saturating_mul(self.index.dimension());
+        if self.index.kind().is_lossless() && components <= FEW_COMPONENTS {
+            breadths.drain(..breadths.len().saturating_sub(1));
+        }
+        breadths
+    }
+
+    fn all_breadths(&self) -> Vec<Option<usize>> {
         match self.index.kind().structure {
             Structure::Scan => vec![None],
             Structure::Ivf { nlist, .. } => {
