@@ -46,8 +46,7 @@ impl Kind {
         checked.map_err(|reason| repair::refused(self, &reason, None))
     }
 
-    /// Whether the kind knows the metric. FAISS has the metrics beyond L2 and inner product for whole vectors alone, and
-    /// not for lists whose centroids a graph finds (`Level1Quantizer::train_q1` in `IndexIVF.cpp`).
+    /// Whether the kind knows the metric. FAISS has the metrics beyond L2 and inner product for whole vectors alone.
     #[must_use]
     pub fn supports(&self, metric: Metric) -> bool {
         match metric {
@@ -56,14 +55,7 @@ impl Kind {
             _ => {
                 self.codes == Codes::Flat
                     && self.transforms.is_empty()
-                    && !matches!(
-                        self.structure,
-                        Structure::Nsg { .. }
-                            | Structure::Ivf {
-                                hnsw_m: Some(_),
-                                ..
-                            }
-                    )
+                    && !matches!(self.structure, Structure::Nsg { .. })
             }
         }
     }
@@ -169,9 +161,7 @@ impl Kind {
             Metric::InnerProduct => {
                 "this kind knows distances, not inner_product; it takes l2 and cosine".to_owned()
             }
-            other => format!(
-                "the metric {other} needs whole vectors, untransformed, found by Flat, HNSW or plain IVF"
-            ),
+            other => format!("the metric {other} needs whole vectors, untransformed"),
         })
     }
 }

@@ -156,9 +156,6 @@ fn fit_metric(kind: &Kind, metric: Metric) -> Kind {
     let mut whole = kind.clone();
     whole.transforms.clear();
     whole.codes = Codes::Flat;
-    if let Structure::Ivf { hnsw_m, .. } = &mut whole.structure {
-        *hnsw_m = None;
-    }
     if whole.supports(metric) {
         return whole;
     }

@@ -91,8 +91,10 @@ def prepared(vectors, metric):
     return vectors
 
 
-def knows_l2_alone(factory):
-    return "LSH" in factory or "NSG" in factory or factory.startswith("HNSW8,PQ")
+def found_by_l2(factory, metric):
+    """Kinds that know L2 alone; and cosine behind transforms that shift vectors."""
+    shifted = metric == "cosine" and "PCA" in factory
+    return shifted or "LSH" in factory or "NSG" in factory or factory.startswith("HNSW8,PQ")
 
 
 def parts(index):
@@ -103,7 +105,7 @@ def parts(index):
 
 
 def built(factory, metric, data):
-    native = faiss.METRIC_L2 if knows_l2_alone(factory) else METRICS[metric]
+    native = faiss.METRIC_L2 if found_by_l2(factory, metric) else METRICS[metric]
     index = faiss.index_factory(DIMENSION, factory, native)
     for part in parts(index):
         if metric == "lp(3)":
@@ -139,7 +141,7 @@ def answers(factory, metric, parameters, rows=ROWS):
     index = built(factory, metric, data)
     set_parameters(index, parameters)
     distances, found = index.search(queries, K)
-    if metric == "cosine" and knows_l2_alone(factory):
+    if metric == "cosine" and found_by_l2(factory, metric):
         distances = as_cosine(index, distances)
     distances = [[float(f"{distance:.7g}") for distance in row] for row in distances.tolist()]
     ids = np.where(found < 0, -1, found * 3 + 10).tolist()
