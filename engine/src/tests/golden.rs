@@ -55,9 +55,17 @@ fn points_for(metric: Metric, seed: u64, rows: usize) -> Vec<f32> {
 
 /// How far apart the same distance may be.
 fn rounding(kind: &Kind) -> f32 {
-    match kind.codes {
+    let codes = match kind.codes {
         Codes::PqFastScan { residual: true, .. } => 0.03,
         _ => 1e-4,
+    };
+    // Centroids for a graph are found by L2 there and by the index's own metric here: the same centroids, but for points
+    // that lie as near to two of them.
+    match kind.structure {
+        Structure::Ivf {
+            hnsw_m: Some(_), ..
+        } => f32::max(codes, 2e-3),
+        _ => codes,
     }
 }
 

@@ -46,7 +46,8 @@ fn works_with(kind: &Kind, metric: Metric) -> bool {
         .map(|query| brute_force(metric, &points, DIMENSION, query, 10, Select::All))
         .collect();
     let share = recall(&found, &truth);
-    let least = if kind.is_lossless() { 0.98 } else { 0.15 };
+    // By chance it would be 10 of 300 or fewer.
+    let least = if kind.is_lossless() { 0.98 } else { 0.12 };
     assert!(share >= least, "{kind} {metric}: {share}");
     true
 }
