@@ -71,7 +71,7 @@ fn strangers(index: &Index, rung: &Rung, queries: &[f32], truth: &[Vec<(i64, f64
     let shares: Vec<f64> = found
         .iter()
         .zip(truth)
-        .map(|(hits, truth)| recall(&[hits.clone()], &[truth.clone()]))
+        .map(|(hits, truth)| recall(std::slice::from_ref(hits), std::slice::from_ref(truth)))
         .collect();
     let n = shares.len() as f64;
     let mean = shares.iter().sum::<f64>() / n;
