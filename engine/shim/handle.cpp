@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <faiss/IndexIVFPQ.h>
+#include <faiss/IndexNSG.h>
 #include <faiss/IndexPQ.h>
 #include <faiss/IndexScalarQuantizer.h>
 #include <faiss/clone_index.h>
@@ -84,12 +85,31 @@ bool copies_itself(const Index& index) {
     return false;
 }
 
+/// What FAISS leaves out when it reads: a graph NSG over product quantisation is built by distances between codes, from a
+/// table that it makes when it trains only. Without it the build throws within a parallel region, which ends the process.
+void complete(Index& index) {
+    auto nsg = dynamic_cast<faiss::IndexNSGPQ*>(&index);
+    auto codes = nsg ? dynamic_cast<faiss::IndexPQ*>(nsg->storage) : nullptr;
+    if (codes && codes->is_trained && codes->ntotal == 0) {
+        codes->pq.compute_sdc_table();
+    }
+    for (Index* child : children(index)) {
+        complete(*child);
+    }
+}
+
+Index* read_whole(faiss::IOReader& reader) {
+    std::unique_ptr<Index> index(faiss::read_index(&reader));
+    complete(*index);
+    return index.release();
+}
+
 Index* written_and_read(const IndexIDMap& map) {
     faiss::VectorIOWriter bytes;
     faiss::write_index(&map, &bytes);
     faiss::VectorIOReader reader;
     reader.data = std::move(bytes.data);
-    return faiss::read_index(&reader);
+    return read_whole(reader);
 }
 
 struct Writer final : faiss::IOWriter {
@@ -215,7 +235,7 @@ int vinedb_faiss_read(bool (*read)(void*, uint8_t*, size_t), void* context, Inde
         Reader reader;
         reader.read = read;
         reader.context = context;
-        std::unique_ptr<Index> index(faiss::read_index(&reader));
+        std::unique_ptr<Index> index(read_whole(reader));
         *map = dynamic_cast<IndexIDMap*>(index.get());
         FAISS_THROW_IF_NOT_MSG(*map, "the index has no id map");
         index.release();
