@@ -11,6 +11,7 @@
 #include <utility>
 
 #include <faiss/IndexIVFPQ.h>
+#include <faiss/IndexIVFPQFastScan.h>
 #include <faiss/IndexNSG.h>
 #include <faiss/IndexPQ.h>
 #include <faiss/IndexScalarQuantizer.h>
@@ -85,9 +86,13 @@ bool copies_itself(const Index& index) {
     return false;
 }
 
-/// What FAISS leaves out when it reads: a graph NSG over product quantisation is built by distances between codes, from a
-/// table that it makes when it trains only. Without it the build throws within a parallel region, which ends the process.
+/// What FAISS leaves out when it reads. A graph NSG over product quantisation is built by distances between codes, from a
+/// table that it makes when it trains only; without it the build throws within a parallel region, which ends the process.
+/// Lists of fast scan decode through a pointer to their quantizer, which is null in an index that was read.
 void complete(Index& index) {
+    if (auto lists = dynamic_cast<faiss::IndexIVFPQFastScan*>(&index)) {
+        lists->fine_quantizer = &lists->pq;
+    }
     auto nsg = dynamic_cast<faiss::IndexNSGPQ*>(&index);
     auto codes = nsg ? dynamic_cast<faiss::IndexPQ*>(nsg->storage) : nullptr;
     if (codes && codes->is_trained && codes->ntotal == 0) {
@@ -215,6 +220,7 @@ const int64_t* vinedb_faiss_ids(const IndexIDMap* map, size_t* count) {
 int vinedb_faiss_clone(const IndexIDMap* map, IndexIDMap** copy) {
     return guarded([&] {
         std::unique_ptr<Index> clone(copies_itself(*map->index) ? faiss::clone_index(map) : written_and_read(*map));
+        complete(*clone); // a copy's pointer to its quantizer would be the original's
         *copy = dynamic_cast<IndexIDMap*>(clone.get());
         FAISS_THROW_IF_NOT(*copy);
         clone.release();

@@ -344,15 +344,6 @@ impl Kind {
         !matches!(self.structure, Structure::Nsg { .. })
     }
 
-    /// Whether [`crate::Index::remove`] can take vectors out.
-    #[must_use]
-    pub fn can_remove(&self) -> bool {
-        self.structure == Structure::Scan
-            && self.transforms.is_empty()
-            && self.refine.is_none()
-            && !matches!(self.codes, Codes::PqFastScan { .. })
-    }
-
     /// Whether [`crate::Index::reconstruct`] can give vectors back.
     #[must_use]
     pub fn can_reconstruct(&self) -> bool {

@@ -18,7 +18,6 @@ struct Row {
     metrics: Vec<Metric>,
     trains: bool,
     grows: bool,
-    removes: bool,
     selects: bool,
     saves: bool,
     gpu: bool,
@@ -108,7 +107,6 @@ fn seen(kind: Kind) -> Row {
         metrics,
         trains: !empty.is_trained(),
         grows: grows(&index),
-        removes: kind.can_remove(),
         selects: selects(&index),
         saves: saves(&index),
         gpu: Device::Cuda(None).check().is_ok(),
@@ -128,13 +126,12 @@ fn line(row: &Row) -> String {
         _ => row.metrics.iter().map(Metric::to_string).collect(),
     };
     format!(
-        "| `{}` | {} | {} | {} | {} | {} | {} | {} |",
+        "| `{}` | {} | {} | {} | {} | {} | {} |",
         row.kind,
         metrics.join(", "),
         yes(row.trains),
         yes(row.grows),
         yes(row.selects),
-        yes(row.removes),
         yes(row.saves),
         yes(row.gpu)
     )
@@ -142,8 +139,8 @@ fn line(row: &Row) -> String {
 
 #[test]
 fn the_table_of_kinds_is_what_was_seen() {
-    let heading = "| kind | metrics | trained | grows | filter, deletes by selection | removed in place | saved | GPU |\n\
-                   |---|---|---|---|---|---|---|---|";
+    let heading = "| kind | metrics | trained | grows | filter, deletes by selection | saved | GPU |\n\
+                   |---|---|---|---|---|---|---|";
     let lines: Vec<String> = catalogue()
         .into_iter()
         .map(|kind| line(&seen(kind)))
