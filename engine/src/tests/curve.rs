@@ -3,7 +3,7 @@
 use super::fixtures::*;
 use crate::{
     Curve, Error, Index, Kind, Metric, Rung, SearchParams, Select, Stage, Trial, sample_rows,
-    unwatched,
+    unwatched, with_threads,
 };
 use std::ops::ControlFlow;
 use std::sync::Mutex;
