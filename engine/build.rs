@@ -12,10 +12,9 @@ fn main() {
 mod shim {
     use std::path::PathBuf;
 
-    const SOURCES: [&str; 12] = [
+    const SOURCES: [&str; 11] = [
         "shim/adding.cpp",
         "shim/bytes.cpp",
-        "shim/content.cpp",
         "shim/describe.cpp",
         "shim/growth.cpp",
         "shim/handle.cpp",

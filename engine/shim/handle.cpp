@@ -197,14 +197,9 @@ int vinedb_faiss_kind(const IndexIDMap* map, char* text, size_t room) {
     });
 }
 
-/// Fails unless its parts fit together, and with `content` its rows too.
-int vinedb_faiss_check(const IndexIDMap* map, bool content) {
-    return guarded([&] {
-        check_shape(*map);
-        if (content) {
-            check_content(*map);
-        }
-    });
+/// Fails unless its parts fit together.
+int vinedb_faiss_check(const IndexIDMap* map) {
+    return guarded([&] { check_shape(*map); });
 }
 
 void vinedb_faiss_use_huge_pages(const IndexIDMap* map) {

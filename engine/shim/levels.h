@@ -28,7 +28,4 @@ size_t memory_of(const faiss::Index& index);
 /// Throws unless every level has the rows, dimension, metric and sizes that the others imply. Looks at no row.
 void check_shape(const faiss::IndexIDMap& map);
 
-/// Throws unless every row, link and list entry leads to where there is something. Takes what check_shape lets pass.
-void check_content(const faiss::IndexIDMap& map);
-
 } // namespace shim

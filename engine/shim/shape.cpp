@@ -1,5 +1,5 @@
 // Whether the parts of an index fit together: sizes, dimensions, metrics. FAISS trusts these, and reads out of bounds or
-// aborts where they do not hold. The rows themselves are content.cpp's.
+// aborts where they do not hold. The rows themselves the file's checksum vouches for.
 
 #include "levels.h"
 

@@ -42,16 +42,14 @@ impl RawIndex {
         }
         status(OPERATION, code)?;
         let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        Self { map, dimension: 1 }.checked(false)
+        Self { map, dimension: 1 }.checked()
     }
 
-    /// The index, once its parts are known to fit together; with `content`, once its rows are as well.
-    fn checked(mut self, content: bool) -> Result<Self> {
+    /// The index, once its parts are known to fit together.
+    fn checked(mut self) -> Result<Self> {
         const OPERATION: &str = "read an index";
         // SAFETY: a live handle.
-        status(OPERATION, unsafe {
-            vinedb_faiss_check(self.map.as_ptr(), content)
-        })?;
+        status(OPERATION, unsafe { vinedb_faiss_check(self.map.as_ptr()) })?;
         self.dimension = usize::try_from(self.facts()?.dimension)
             .ok()
             .filter(|&dimension| dimension > 0)

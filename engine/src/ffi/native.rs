@@ -61,7 +61,7 @@ unsafe extern "C" {
     pub(super) fn vinedb_faiss_prepare(map: *mut IdMap, metric: i32, exponent: f32) -> i32;
     pub(super) fn vinedb_faiss_facts(map: *const IdMap, facts: *mut Facts) -> i32;
     pub(super) fn vinedb_faiss_kind(map: *const IdMap, text: *mut c_char, room: usize) -> i32;
-    pub(super) fn vinedb_faiss_check(map: *const IdMap, content: bool) -> i32;
+    pub(super) fn vinedb_faiss_check(map: *const IdMap) -> i32;
     pub(super) fn vinedb_faiss_use_huge_pages(map: *const IdMap);
     pub(super) fn vinedb_faiss_ids(map: *const IdMap, count: *mut usize) -> *const i64;
     pub(super) fn vinedb_faiss_train(map: *mut IdMap, n: i64, x: *const f32) -> i32;
