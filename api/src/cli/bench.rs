@@ -8,9 +8,11 @@ mod truth;
 use std::path::PathBuf;
 
 use anyhow::{Result, bail};
-use vinedb::{Collection, Key, Options, Query, SearchParams, with_threads};
+use vinedb::{Collection, Key, Query, SearchParams, with_threads};
 
-use super::{Outcome, args, interrupt::Interrupt, output::Output, progress::Steps, vectors};
+use super::{
+    Outcome, args, commands, interrupt::Interrupt, output::Output, progress::Steps, vectors,
+};
 use report::Measured;
 use timing::{Timing, side_by_side};
 
@@ -24,11 +26,7 @@ pub(crate) fn run(args: args::Bench, home: PathBuf, output: &Output) -> Result<O
         bail!("{} holds no vectors to search by", args.queries.display());
     }
     let settings = settings(&args)?;
-    let db = Options::default()
-        .home(home)
-        .read_only(true)
-        .open(&args.at.dir)?;
-    let collection = db.collection(&args.at.name)?;
+    let collection = commands::read(home, &args.at.dir)?.collection(&args.at.name)?;
     let interrupt = Interrupt::listen()?;
     let bench = Bench {
         steps: Steps::new(interrupt.clone()),

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use vinedb::{Choice, Cluster, ClusterOptions, Clusters, Member, Options};
+use vinedb::{Choice, Cluster, ClusterOptions, Clusters, Member};
 
 use super::{
-    Outcome, args,
+    Outcome, args, commands,
     interrupt::Interrupt,
     output::{Output, excerpt, fields, thousands},
     progress::Steps,
@@ -14,11 +14,7 @@ use super::{
 
 /// Runs the command.
 pub(crate) fn run(args: args::Cluster, home: PathBuf, output: &Output) -> Result<Outcome> {
-    let db = Options::default()
-        .home(home)
-        .read_only(true)
-        .open(&args.at.dir)?;
-    let collection = db.collection(&args.at.name)?;
+    let collection = commands::read(home, &args.at.dir)?.collection(&args.at.name)?;
     let interrupt = Interrupt::listen()?;
     let steps = Steps::new(interrupt.clone());
     let found = collection.cluster_with(&options(args), &|progress| steps.tell(progress));

@@ -13,7 +13,8 @@ use super::{
     output::{self, Output, thousands},
 };
 
-fn read(home: PathBuf, dir: &Path) -> Result<Database> {
+/// Opens a database for reading.
+pub(super) fn read(home: PathBuf, dir: &Path) -> Result<Database> {
     Ok(Options::default().home(home).read_only(true).open(dir)?)
 }
 
