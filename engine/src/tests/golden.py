@@ -5,15 +5,16 @@
     python golden.py --against golden.json         # with another version: which answers it gives otherwise
 
 The points are integers so small that every squared distance is an integer below 2**24: the same number in whatever
-order a processor adds. golden.rs makes the same points with the same generator (SplitMix64).
+order a processor adds. golden.rs makes the same points as seeded.py does.
 """
 
-import functools
 import json
 import sys
 
 import faiss
 import numpy as np
+
+from seeded import points, unit
 
 DIMENSION, ROWS, QUERIES, K = 16, 4000, 3, 4
 METRICS = {
@@ -61,23 +62,6 @@ KINDS = [
     ("IVF16,PQ8x4fs,RFlat", PRODUCTS, {**PROBE, "rescore": 4}),
     ("IVF16,RaBitQ,Refine(SQfp16)", PRODUCTS, {**PROBE, "rescore": 4}),
 ]
-
-
-@functools.cache
-def points(seed, rows):
-    mask, state, values = (1 << 64) - 1, seed, []
-    for _ in range(rows * DIMENSION):
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        z = state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-        values.append((z ^ (z >> 31)) % 1001 - 500)
-    return np.array(values, dtype="float32").reshape(rows, DIMENSION)
-
-
-def unit(vectors):
-    double = vectors.astype("float64")
-    return (double / np.linalg.norm(double, axis=1, keepdims=True)).astype("float32")
 
 
 def prepared(vectors, metric):
@@ -137,7 +121,7 @@ def as_cosine(index, distances):
 
 
 def answers(factory, metric, parameters, rows=ROWS):
-    data, queries = prepared(points(1, rows), metric), prepared(points(2, QUERIES), metric)
+    data, queries = (prepared(points(seed, n, DIMENSION), metric) for seed, n in ((1, rows), (2, QUERIES)))
     index = built(factory, metric, data)
     set_parameters(index, parameters)
     distances, found = index.search(queries, K)

@@ -2,31 +2,16 @@
 
     pip install faiss-cpu==1.12.0 numpy && python kmeans.py > kmeans.json
 
-The points are those of golden.py: integers, from the same generator (SplitMix64).
+The points are those of golden.py, by seeded.py.
 """
 
 import json
 
 import faiss
-import numpy as np
+
+from seeded import points, unit
 
 DIMENSION, ROWS, K = 8, 1000, 6
-
-
-def points(seed, rows):
-    mask, state, values = (1 << 64) - 1, seed, []
-    for _ in range(rows * DIMENSION):
-        state = (state + 0x9E3779B97F4A7C15) & mask
-        z = state
-        z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) & mask
-        z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) & mask
-        values.append((z ^ (z >> 31)) % 1001 - 500)
-    return np.array(values, dtype="float32").reshape(rows, DIMENSION)
-
-
-def unit(vectors):
-    double = vectors.astype("float64")
-    return (double / np.linalg.norm(double, axis=1, keepdims=True)).astype("float32")
 
 
 def clusters(name, data, spherical, redo):
@@ -46,7 +31,7 @@ def clusters(name, data, spherical, redo):
     }
 
 
-data = points(1, ROWS)
+data = points(1, ROWS, DIMENSION)
 golden = [
     clusters("plain", data, False, 1),
     clusters("spherical", unit(data), True, 1),
