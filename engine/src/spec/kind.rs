@@ -1,7 +1,5 @@
-//! What an index is ([`Kind`]): transforms, a structure, the codes that it keeps, a second look. Here it is put together
-//! and written as a FAISS factory string; reading is in `parse`, ranges and combinations in `check`.
-
-use std::fmt;
+//! What an index is ([`Kind`]): transforms, a structure, the codes that it keeps, a second look; and what follows
+//! from these. It is put together in `build`, written in `written` and read in `parse`; ranges and combinations are `check`'s.
 
 use serde::{Deserialize, Serialize};
 
@@ -176,7 +174,7 @@ impl Scalar {
         ("SQbf16", Self::Bf16),
     ];
 
-    fn name(self) -> &'static str {
+    pub(super) fn name(self) -> &'static str {
         Self::NAMES
             .iter()
             .find(|(_, scalar)| *scalar == self)
@@ -190,133 +188,6 @@ impl Scalar {
 }
 
 impl Kind {
-    fn of(structure: Structure) -> Self {
-        Self {
-            transforms: Vec::new(),
-            structure,
-            codes: Codes::Flat,
-            refine: None,
-        }
-    }
-
-    /// All vectors, scanned: exact.
-    #[must_use]
-    pub fn flat() -> Self {
-        Self::of(Structure::Scan)
-    }
-
-    /// A graph with `m` links per vector, 2 to 512; 32 is usual.
-    #[must_use]
-    pub fn hnsw(m: usize) -> Self {
-        Self::of(Structure::Hnsw { m })
-    }
-
-    /// A graph with `r` links per vector, 4 to 512, built at one go.
-    #[must_use]
-    pub fn nsg(r: usize) -> Self {
-        Self::of(Structure::Nsg { r })
-    }
-
-    /// `nlist` inverted lists, 1 to 262,144.
-    #[must_use]
-    pub fn ivf(nlist: usize) -> Self {
-        Self::of(Structure::Ivf {
-            nlist,
-            hnsw_m: None,
-        })
-    }
-
-    /// `nlist` inverted lists, whose centroids are found by a graph with `m` links each.
-    #[must_use]
-    pub fn ivf_hnsw(nlist: usize, m: usize) -> Self {
-        Self::of(Structure::Ivf {
-            nlist,
-            hnsw_m: Some(m),
-        })
-    }
-
-    /// The graph of the crate `hnsw_rs`; 16 and 200 are usual.
-    #[must_use]
-    pub fn hnsw_rs(m: usize, ef_construction: usize) -> Self {
-        Self::of(Structure::HnswRs { m, ef_construction })
-    }
-
-    /// What `hnsw_rs` alone means.
-    pub(super) fn hnsw_rs_default() -> Self {
-        Self::hnsw_rs(HNSW_RS_M, HNSW_RS_EF_CONSTRUCTION)
-    }
-
-    /// Hyperplane bits, one per component; scanned.
-    #[must_use]
-    pub fn lsh() -> Self {
-        Self::flat().codes(Codes::Lsh {
-            bits: None,
-            rotate: false,
-            thresholds: false,
-        })
-    }
-
-    /// Keeps these codes.
-    #[must_use]
-    pub fn codes(mut self, codes: Codes) -> Self {
-        self.codes = codes;
-        self
-    }
-
-    /// Keeps one byte per component.
-    #[must_use]
-    pub fn sq8(self) -> Self {
-        self.codes(Codes::Scalar(Scalar::Sq8))
-    }
-
-    /// Keeps one byte for each of `m` sub-vectors.
-    #[must_use]
-    pub fn pq(self, m: usize) -> Self {
-        self.codes(Codes::Pq { m, bits: 8 })
-    }
-
-    /// Keeps half a byte for each of `m` sub-vectors, laid out for SIMD registers.
-    #[must_use]
-    pub fn pq_fast_scan(self, m: usize) -> Self {
-        self.codes(Codes::PqFastScan { m, residual: false })
-    }
-
-    /// Keeps one bit per component and two numbers.
-    #[must_use]
-    pub fn rabitq(self) -> Self {
-        self.codes(Codes::RaBitQ)
-    }
-
-    /// Puts a transform behind those there are.
-    #[must_use]
-    pub fn transform(mut self, transform: Transform) -> Self {
-        self.transforms.push(transform);
-        self
-    }
-
-    /// Keeps the first `d` principal components.
-    #[must_use]
-    pub fn pca(self, d: usize) -> Self {
-        self.transform(Transform::Pca {
-            d,
-            whiten: false,
-            rotate: false,
-        })
-    }
-
-    /// Rotates for product quantisation with `m` sub-vectors.
-    #[must_use]
-    pub fn opq(self, m: usize) -> Self {
-        self.transform(Transform::Opq { m, d: None })
-    }
-
-    /// Compares the best candidates by whole vectors.
-    #[must_use]
-    pub fn refine_flat(mut self) -> Self {
-        self.refine = Some(Refine::Flat);
-        self
-    }
-
     /// The dimension behind the transforms.
     #[must_use]
     pub fn inner_dimension(&self, dimension: usize) -> usize {
@@ -446,87 +317,5 @@ impl Transform {
             Self::RandomRotation { .. } => 1,
             Self::L2norm | Self::Pad { .. } => 0,
         }
-    }
-}
-
-impl fmt::Display for Transform {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let number = |d: &Option<usize>| d.map_or_else(String::new, |d| d.to_string());
-        match self {
-            Self::Pca { d, whiten, rotate } => {
-                let whiten = if *whiten { "W" } else { "" };
-                let rotate = if *rotate { "R" } else { "" };
-                write!(f, "PCA{whiten}{rotate}{d}")
-            }
-            Self::Opq { m, d: None } => write!(f, "OPQ{m}"),
-            Self::Opq { m, d: Some(d) } => write!(f, "OPQ{m}_{d}"),
-            Self::Itq { d } => write!(f, "ITQ{}", number(d)),
-            Self::RandomRotation { d } => write!(f, "RR{}", number(d)),
-            Self::L2norm => f.write_str("L2norm"),
-            Self::Pad { d } => write!(f, "Pad{d}"),
-        }
-    }
-}
-
-impl fmt::Display for Codes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Flat => f.write_str("Flat"),
-            Self::Scalar(scalar) => f.write_str(scalar.name()),
-            Self::Pq { m, bits: 8 } => write!(f, "PQ{m}"),
-            Self::Pq { m, bits } => write!(f, "PQ{m}x{bits}"),
-            Self::PqFastScan { m, residual } => {
-                write!(f, "PQ{m}x4fs{}", if *residual { "r" } else { "" })
-            }
-            Self::RaBitQ => f.write_str("RaBitQ"),
-            Self::Lsh {
-                bits,
-                rotate,
-                thresholds,
-            } => {
-                let bits = bits.map_or_else(String::new, |bits| bits.to_string());
-                let rotate = if *rotate { "r" } else { "" };
-                let thresholds = if *thresholds { "t" } else { "" };
-                write!(f, "LSH{bits}{rotate}{thresholds}")
-            }
-        }
-    }
-}
-
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for transform in &self.transforms {
-            write!(f, "{transform},")?;
-        }
-        let codes = self.codes;
-        match self.structure {
-            Structure::Scan => write!(f, "{codes}"),
-            Structure::Hnsw { m } if codes == Codes::Flat => write!(f, "HNSW{m}"),
-            Structure::Hnsw { m } => write!(f, "HNSW{m},{codes}"),
-            Structure::Nsg { r } if codes == Codes::Flat => write!(f, "NSG{r}"),
-            Structure::Nsg { r } => write!(f, "NSG{r},{codes}"),
-            Structure::Ivf {
-                nlist,
-                hnsw_m: None,
-            } => write!(f, "IVF{nlist},{codes}"),
-            Structure::Ivf {
-                nlist,
-                hnsw_m: Some(m),
-            } => write!(f, "IVF{nlist}_HNSW{m},{codes}"),
-            Structure::HnswRs { m, ef_construction } => {
-                write!(f, "hnsw_rs(m={m},ef_construction={ef_construction})")
-            }
-        }?;
-        match self.refine {
-            None => Ok(()),
-            Some(Refine::Flat) => f.write_str(",RFlat"),
-            Some(Refine::Scalar(scalar)) => write!(f, ",Refine({})", scalar.name()),
-        }
-    }
-}
-
-impl From<Kind> for String {
-    fn from(kind: Kind) -> Self {
-        kind.to_string()
     }
 }

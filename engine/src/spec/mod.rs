@@ -7,12 +7,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Error, Metric, Result};
 
+mod build;
 mod check;
 mod kind;
 mod parse;
 mod repair;
 #[cfg(feature = "faiss")]
 mod same;
+mod written;
 
 pub use kind::{Codes, Kind, Refine, Scalar, Structure, Transform};
 
