@@ -1,68 +1,19 @@
 //! Asking for recall: what was measured at a seal is what strangers find, in the plan, in the statistics and after reopening;
-//! compressed indexes answer with true distances; kinds that learn do so by themselves, or when they are told to.
+//! compressed indexes answer with true distances.
 
-use std::{ops::ControlFlow, sync::Mutex};
+mod cloud;
+mod learning;
 
 use vinedb::{
-    Collection, CollectionConfig, Database, Document, Error, Filter, IndexSpec, Metric, Options,
-    Progress, Query, SearchParams, Stage, Strategy,
+    Collection, CollectionConfig, Database, Document, Filter, IndexSpec, Metric, Query,
+    SearchParams, Strategy,
 };
 
-use crate::sample::{Rng, distance, eventually, writer};
+use crate::sample::{distance, writer};
+use cloud::Cloud;
 
 const NAME: &str = "c";
 const DIMENSION: usize = 24;
-const CENTERS: usize = 40;
-
-/// Points around centers that every call has in common, spread along a few directions.
-struct Cloud {
-    rng: Rng,
-    centers: Vec<Vec<f32>>,
-    directions: Vec<Vec<f32>>,
-}
-
-impl Cloud {
-    fn new(seed: u64) -> Self {
-        let mut rng = Rng(7);
-        let mut some = |count, scale: f32| {
-            let vectors = 0..count;
-            vectors
-                .map(|_| (0..DIMENSION).map(|_| normal(&mut rng) * scale).collect())
-                .collect()
-        };
-        Self {
-            centers: some(CENTERS, 1.0),
-            directions: some(6, 0.5),
-            rng: Rng(seed),
-        }
-    }
-
-    fn point(&mut self) -> Vec<f32> {
-        let mut point = self.centers[self.rng.place(CENTERS)].clone();
-        for direction in &self.directions {
-            let along = normal(&mut self.rng);
-            point
-                .iter_mut()
-                .zip(direction)
-                .for_each(|(x, d)| *x += along * d);
-        }
-        for x in &mut point {
-            *x += normal(&mut self.rng) * 0.1;
-        }
-        point
-    }
-
-    fn points(&mut self, count: usize) -> Vec<Vec<f32>> {
-        (0..count).map(|_| self.point()).collect()
-    }
-}
-
-/// About normal.
-fn normal(rng: &mut Rng) -> f32 {
-    let uniform =
-        |rng: &mut Rng| f32::from(u16::try_from(rng.below(1 << 16)).unwrap()) / 32_768.0 - 1.0;
-    (0..4).map(|_| uniform(rng)).sum::<f32>() * 0.87
-}
 
 fn config(index: &str, metric: Metric) -> CollectionConfig {
     CollectionConfig::given(DIMENSION)
@@ -387,163 +338,4 @@ fn recall_goes_with_nothing_that_it_chooses() {
     for recall in [0.0, -1.0, 1.5, f32::NAN] {
         assert!(refused(with(recall)).contains("recall"), "{recall}");
     }
-}
-
-#[test]
-fn kinds_that_learn_work_from_the_first_document_and_learn_by_themselves() {
-    let points = Cloud::new(12).points(6_000);
-    for index in ["IVF64,Flat", "IVF32,PQ6x4"] {
-        let dir = tempfile::tempdir().unwrap();
-        let db = writer(dir.path());
-        let collection = db
-            .create_collection(NAME, config(index, Metric::L2))
-            .unwrap();
-        for (chunk, points) in points.chunks(500).enumerate() {
-            upsert(&collection, chunk * 500, points);
-            let found = collection
-                .search(&Query::vector(points[3].clone()).top_k(1))
-                .unwrap();
-            assert_eq!(
-                found.matches[0].document.metadata["row"],
-                chunk * 500 + 3,
-                "{index}"
-            );
-            if chunk == 0 {
-                assert_eq!(found.plan.strategy, Strategy::Exact);
-            }
-        }
-        eventually("it has learned", || {
-            collection.stats().unwrap().index.as_deref() == Some(index)
-        });
-    }
-}
-
-#[test]
-fn training_on_too_little_is_refused_with_the_minimum() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = writer(dir.path());
-    let collection = db
-        .create_collection(NAME, config("IVF64,Flat", Metric::L2))
-        .unwrap();
-    upsert(&collection, 0, &Cloud::new(13).points(500));
-    let error = collection.train().unwrap_err().to_string();
-    assert!(error.contains("2496") && error.contains("500"), "{error}");
-    assert_eq!(collection.stats().unwrap().generation, 0);
-}
-
-#[test]
-fn training_tells_its_stages_and_can_be_stopped() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = writer(dir.path());
-    let points = Cloud::new(14).points(3_000);
-    let collection = sealed(&db, "IVF32,Flat", Metric::L2, &points);
-    let told = Mutex::new(Vec::new());
-    let listen = |progress: Progress| {
-        told.lock().unwrap().push(progress.stage);
-        ControlFlow::Continue(())
-    };
-    collection.train_with(&listen).unwrap();
-    assert_eq!(collection.stats().unwrap().generation, 2);
-    let mut stages = told.into_inner().unwrap();
-    stages.dedup();
-    stages.retain(|stage| *stage != Stage::Training);
-    assert_eq!(stages, [Stage::Sampling, Stage::Adding, Stage::Measuring]);
-    for stop_at in [Stage::Sampling, Stage::Adding, Stage::Measuring] {
-        let stop = |progress: Progress| match progress.stage == stop_at {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
-        };
-        let stopped = collection.train_with(&stop).unwrap_err();
-        assert!(
-            matches!(stopped, Error::Engine(_)) && stopped.to_string().contains("cancelled"),
-            "{stopped}"
-        );
-        assert_eq!(collection.stats().unwrap().generation, 2, "{stop_at:?}");
-    }
-    let found = collection
-        .search(&Query::vector(points[5].clone()).top_k(1))
-        .unwrap();
-    assert_eq!(found.matches[0].document.metadata["row"], 5);
-}
-
-#[test]
-fn an_index_learns_anew_when_there_are_four_times_as_many() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = writer(dir.path());
-    let points = Cloud::new(18).points(2_900);
-    let collection = sealed(&db, "IVF16,Flat", Metric::L2, &points[..700]);
-    let learns = || {
-        let told = Mutex::new(Vec::new());
-        let listen = |progress: Progress| {
-            told.lock().unwrap().push(progress.stage);
-            ControlFlow::Continue(())
-        };
-        collection.compact_with(&listen).unwrap();
-        told.into_inner().unwrap().contains(&Stage::Sampling)
-    };
-    upsert(&collection, 700, &points[700..2_700]);
-    assert!(!learns());
-    upsert(&collection, 2_700, &points[2_700..]);
-    assert!(learns());
-    assert_eq!(collection.stats().unwrap().sealed, points.len());
-}
-
-#[test]
-fn a_kind_that_cannot_grow_is_built_anew_from_all_rows() {
-    let dir = tempfile::tempdir().unwrap();
-    let db = writer(dir.path());
-    let points = Cloud::new(15).points(1_600);
-    let collection = sealed(&db, "NSG16", Metric::L2, &points[..1_200]);
-    upsert(&collection, 1_200, &points[1_200..]);
-    collection.compact().unwrap();
-    let stats = collection.stats().unwrap();
-    assert_eq!(
-        (stats.index.as_deref(), stats.sealed, stats.fresh),
-        (Some("NSG16"), 1_600, 0)
-    );
-    let (found, _) = recall(
-        &collection,
-        &Query::default(),
-        &points,
-        &Cloud::new(16).points(50),
-    );
-    assert!(found >= 0.95, "{found}");
-}
-
-#[test]
-fn the_share_of_deleted_ones_that_is_borne_is_a_setting() {
-    let points = Cloud::new(17).points(10_000);
-    let dir = tempfile::tempdir().unwrap();
-    for share in [0.0, -0.5, 1.01, f32::NAN] {
-        let refused = Options::default()
-            .compact_at(share)
-            .open(dir.path().join("d"))
-            .unwrap_err();
-        assert!(refused.to_string().contains("compact_at"), "{refused}");
-    }
-    let db = Options::default()
-        .compact_at(0.45)
-        .open(dir.path())
-        .unwrap();
-    let collection = sealed(&db, "SQ8", Metric::L2, &points);
-    let delete = |rows: std::ops::Range<i64>| {
-        let keys: Vec<vinedb::Key> = rows.map(vinedb::Key::from).collect();
-        collection.delete(&keys).unwrap();
-    };
-    delete(0..4_400);
-    assert_eq!(collection.stats().unwrap().deleted, 4_400);
-    delete(4_400..4_600);
-    eventually("it is rid of them", || {
-        collection.stats().unwrap().deleted == 0
-    });
-    assert_eq!(collection.stats().unwrap().sealed, 5_400);
-    let found = collection
-        .search(&Query::vector(points[10].clone()))
-        .unwrap();
-    assert!(
-        found
-            .matches
-            .iter()
-            .all(|found| found.document.metadata["row"].as_u64().unwrap() >= 4_600)
-    );
 }
