@@ -4,6 +4,7 @@
 //! with the same rows read by hand. Importing is in `import`, refusals in `bad_input`.
 
 mod bench;
+#[cfg(feature = "faiss")]
 mod building;
 mod search;
 

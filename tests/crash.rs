@@ -19,7 +19,7 @@ use std::{
 
 use serde_json::{Value, json};
 use vinedb::{Collection, Key, Metric, Query};
-use vinedb_tests::{command, vinedb};
+use vinedb_tests::{GRAPH, command, vinedb};
 
 use crate::sample::{
     Rng, at, config, document, documents, eventually, names, reader, seed_of, vector, writer,
@@ -205,7 +205,7 @@ fn number(value: &Value) -> u64 {
 fn what_a_killed_server_acknowledged_is_there() {
     let dir = tempfile::tempdir().unwrap();
     let collection = writer(dir.path())
-        .create_collection(NAME, config("HNSW8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     let mut acknowledged: Versions = (0..KEYS).map(|key| (key, 0)).collect();
     collection.upsert(documents(0..KEYS, 0)).unwrap();
@@ -251,7 +251,7 @@ fn difference(expected: &Versions, found: &Versions) -> String {
 fn a_compaction_killed_at_any_moment_loses_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let collection = writer(dir.path())
-        .create_collection(NAME, config("HNSW32", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     let write = |version: u64| {
         let db = writer(dir.path());

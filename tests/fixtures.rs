@@ -17,6 +17,13 @@ use std::{
 
 use serde_json::Value;
 
+/// A kind of index that is a graph, of those that this build has.
+pub const GRAPH: &str = if cfg!(feature = "faiss") {
+    "HNSW8"
+} else {
+    "hnsw_rs(m=8,ef_construction=40)"
+};
+
 /// The cache folder with ONNX Runtime and the default model.
 ///
 /// # Panics
@@ -68,6 +75,12 @@ fn build(package: &str, name: &str) -> PathBuf {
     cargo
         .args(["build", "--locked", "--package", package, "--bin", name])
         .current_dir(env!("CARGO_MANIFEST_DIR"));
+    if cfg!(not(feature = "faiss")) {
+        cargo.arg("--no-default-features");
+        if package == "vinedb" {
+            cargo.args(["--features", "cli"]);
+        }
+    }
     cargo.env(
         "CARGO_TARGET_DIR",
         folder.parent().expect("a profile lies in a target folder"),

@@ -7,10 +7,12 @@ mod cli;
 mod cluster;
 mod crash;
 mod golden;
+mod hnsw_rs;
 mod http;
 mod import;
 mod model;
 mod radius;
+#[cfg(feature = "faiss")]
 mod recall;
 mod recovery;
 mod sample;

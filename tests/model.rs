@@ -316,7 +316,7 @@ fn run(index: &str, metric: Metric, fill: u16) {
         let db = writer(dir.path());
         db.create_collection(NAME, config(index, metric)).unwrap();
         let effort = SearchParams {
-            ef_search: index.contains("HNSW").then_some(1),
+            ef_search: index.to_lowercase().contains("hnsw").then_some(1),
             nprobe: index.contains("IVF").then_some(1),
             ..SearchParams::DEFAULT
         };
@@ -352,42 +352,60 @@ fn flat_l2() {
 }
 
 #[test]
+fn hnsw_rs_cosine() {
+    run("hnsw_rs(m=8,ef_construction=40)", Metric::Cosine, 200);
+}
+
+#[test]
+fn hnsw_rs_l2() {
+    run("hnsw_rs(m=8,ef_construction=40)", Metric::L2, 201);
+}
+
+#[cfg(feature = "faiss")]
+#[test]
 fn hnsw_cosine() {
     run("HNSW8", Metric::Cosine, 200);
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn hnsw_l2() {
     run("HNSW8", Metric::L2, 201);
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn hnsw_sq8_cosine() {
     run("HNSW16,SQ8", Metric::Cosine, 350);
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn hnsw_sq8_l2() {
     run("HNSW16,SQ8", Metric::L2, 351);
 }
 
 /// Trained on 256 vectors or more; with fewer it is flat.
+#[cfg(feature = "faiss")]
 #[test]
 fn ivf_cosine() {
     run("IVF4,Flat", Metric::Cosine, 380);
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn ivf_l2() {
     run("IVF4,Flat", Metric::L2, 381);
 }
 
 /// Three bits for each two components, so that codes tell little and whole vectors must.
+#[cfg(feature = "faiss")]
 #[test]
 fn ivf_pq_l2() {
     run("IVF2,PQ4x3", Metric::L2, 390);
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn pq_cosine() {
     run("PQ4x3", Metric::Cosine, 391);

@@ -9,7 +9,11 @@ use vinedb_tests::{cosine, squared_l2};
 use crate::sample::{config, document, documents, seed_of, vector};
 
 /// Kinds that keep whole vectors, so that they can tell what "all" is.
-const LOSSLESS: [&str; 3] = ["Flat", "HNSW16", "IVF8,Flat"];
+const LOSSLESS: &[&str] = if cfg!(feature = "faiss") {
+    &["Flat", "HNSW16", "IVF8,Flat", "hnsw_rs"]
+} else {
+    &["Flat", "hnsw_rs"]
+};
 /// Sealed documents; then some more are written, replaced and deleted.
 const SEALED: u64 = 1_500;
 const FRESH: u64 = 60;
@@ -138,7 +142,7 @@ fn a_filter_and_a_radius_hold_together() {
 
 #[test]
 fn nothing_may_be_within_and_everything_may() {
-    let mixed = Mixed::new("HNSW16", Metric::L2);
+    let mixed = Mixed::new("hnsw_rs", Metric::L2);
     let query = vector(9_000_005);
     let expected = mixed.by_distance(&query, |_| true);
     let nothing = Query::vector(query.clone()).radius(-1.0);
@@ -148,6 +152,7 @@ fn nothing_may_be_within_and_everything_may() {
     assert!(expected.len() < MAX_TOP_K);
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn parameters_may_ask_for_less_than_all() {
     let mixed = Mixed::new("IVF8,Flat", Metric::L2);

@@ -8,6 +8,7 @@ mod readers;
 mod threads;
 
 use std::{fs, path::Path};
+use vinedb_tests::GRAPH;
 
 use vinedb::{Filter, Key, Metric, Query};
 
@@ -30,7 +31,7 @@ impl Sample {
         let dir = tempfile::tempdir().unwrap();
         let db = writer(live.path());
         let collection = db
-            .create_collection(NAME, config("HNSW8", Metric::L2))
+            .create_collection(NAME, config(GRAPH, Metric::L2))
             .unwrap();
         collection.upsert(documents(0..300, 0)).unwrap();
         collection.compact().unwrap();
@@ -185,7 +186,7 @@ fn the_index_file_of_another_collection_is_not_taken() {
     let other = tempfile::tempdir().unwrap();
     let db = writer(other.path());
     let collection = db
-        .create_collection(NAME, config("HNSW8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     collection.upsert(documents(0..300, 9)).unwrap();
     collection.compact().unwrap();
@@ -233,7 +234,7 @@ fn stray_files_go_when_a_writer_opens() {
 fn a_lost_index_of_no_documents_warns_once_and_never_again() {
     let dir = tempfile::tempdir().unwrap();
     let collection = writer(dir.path())
-        .create_collection(NAME, config("HNSW8,SQ8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     collection.upsert(documents(0..50, 0)).unwrap();
     collection.compact().unwrap();

@@ -10,7 +10,7 @@ use std::{
 };
 
 use vinedb::{Collection, Database, Error, Filter, Key, Manifest, Metric, Query};
-use vinedb_tests::vinedb;
+use vinedb_tests::{GRAPH, vinedb};
 
 use crate::sample::{
     Rng, answers, closest, config, copy, document, documents, eventually, index_file, names,
@@ -22,7 +22,7 @@ const NAME: &str = "c";
 fn filled(dir: &Path) -> (Database, Collection) {
     let db = writer(dir);
     let collection = db
-        .create_collection(NAME, config("HNSW8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     collection.upsert(documents(0..250, 0)).unwrap();
     collection.compact().unwrap();
@@ -114,7 +114,7 @@ fn a_snapshot_beside_writes_is_of_one_moment() {
     let dir = tempfile::tempdir().unwrap();
     let db = writer(&dir.path().join("db"));
     let collection = db
-        .create_collection(NAME, config("HNSW8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     collection.upsert(documents(0..400, 0)).unwrap();
     let busy = AtomicBool::new(true);

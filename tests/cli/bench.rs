@@ -1,8 +1,10 @@
 //! `vinedb bench`: its recall is that of what `search` answers, against brute force; its shape is the one that is documented.
 
+#[cfg(feature = "faiss")]
 use serde_json::Value;
 use vinedb_tests::{Scratch, squared_l2};
 
+#[cfg(feature = "faiss")]
 use super::keys;
 use crate::sample::vector;
 
@@ -54,6 +56,7 @@ fn scratch(index: &str) -> Scratch {
 }
 
 /// What `search` finds of the truth.
+#[cfg(feature = "faiss")]
 fn recall_of_search(scratch: &Scratch, param: &str) -> f64 {
     let args = ["c", "--vector-file", "queries.fvecs", "--param", param];
     let answers = scratch.json("search", &args);
@@ -68,6 +71,7 @@ fn recall_of_search(scratch: &Scratch, param: &str) -> f64 {
     f64::from(u32::try_from(found).unwrap()) / f64::from(u32::try_from(K).unwrap() * 30)
 }
 
+#[cfg(feature = "faiss")]
 #[test]
 fn recall_is_that_of_search_whether_the_truth_is_given_or_found() {
     let scratch = scratch("IVF16,Flat");

@@ -1,7 +1,7 @@
 //! `vinedb search` compared with brute force over the vectors that `get --with-vectors` prints.
 
 use serde_json::{Value, json};
-use vinedb_tests::{Scratch, cosine, squared_l2};
+use vinedb_tests::{GRAPH, Scratch, cosine, squared_l2};
 
 use super::{WINES, cellar, embed, keys, vector};
 
@@ -171,7 +171,7 @@ fn like_finds_the_neighbours_of_a_document_and_not_itself() {
 
 #[test]
 fn search_parameters_reach_the_index_and_wrong_ones_are_named() {
-    let scratch = points("HNSW8");
+    let scratch = points(GRAPH);
     scratch.write("query.json", "[[0.2, 0.1], [-5, 0]]");
     let documents = all_points(&scratch);
     for param in ["ef_search=64", "exact=true"] {

@@ -102,12 +102,16 @@ new     | {"dimensions": 2}                           | 400 malformed         | 
 new     | {"dimension": 2, "metric": "manhattan"}     | 400 malformed         | metric        | manhattan; cosine
 new     | {"dimension": 2, "index": "Falt"}           | 400 malformed         | index         | Falt; Flat
 new     | {"dimension": 2, "metric": "lp(0)"}         | 400 malformed         | metric        | lp(0); 0.1 to 64
-new     | {"dimension": 6, "index": "PQ4"}            | 400 bad_index         | index         | PQ4; do not divide; PQ3
-new     | {"dimension": 6, "index": "IVF4,SQ8", "metric": "l1"} | 400 bad_index | index       | l1; IVF4,Flat
 new     | {"dimension": 2, "device": "gpu"}           | 400 malformed         | device        | gpu; cuda:N
 new     | {"dimension": 2, "device": "cuda"}          | 400 bad_device        | device        | no GPU support; use cpu
 new     | {"template": "{{ name"}                     | 422 template          | -             | template
 new     | {"model": "absent"}                         | 422 unknown_model     | -             | absent
+"#;
+
+#[cfg(feature = "faiss")]
+const KINDS_OF_FAISS: &str = r#"
+new     | {"dimension": 6, "index": "PQ4"}            | 400 bad_index         | index         | PQ4; do not divide; PQ3
+new     | {"dimension": 6, "index": "IVF4,SQ8", "metric": "l1"} | 400 bad_index | index       | l1; IVF4,Flat
 "#;
 
 /// An embedded collection `wines` of three documents, and `points` of one.
@@ -185,6 +189,8 @@ async fn documents_that_cannot_be_taken() {
 #[tokio::test]
 async fn collections_that_cannot_be_made() {
     check("PUT", COLLECTIONS).await;
+    #[cfg(feature = "faiss")]
+    check("PUT", KINDS_OF_FAISS).await;
 }
 
 #[tokio::test]

@@ -358,6 +358,7 @@ async fn a_reader_refuses_to_write_and_sees_what_is_written_beside_it() {
     assert_eq!(keys_of(&answer), json!([9, 4]));
 }
 
+#[cfg(feature = "faiss")]
 #[tokio::test]
 async fn an_index_is_trained_and_compacted_on_request() {
     let app = App::new();

@@ -3,7 +3,7 @@
 use std::{fs, process::Child, thread};
 
 use vinedb::{Database, Error, Metric, Query};
-use vinedb_tests::vinedb;
+use vinedb_tests::{GRAPH, vinedb};
 
 use super::NAME;
 use crate::{
@@ -75,7 +75,7 @@ fn dropping_a_collection_ends_what_runs_on_it() {
     let db = writer(dir.path());
     for round in 0..4 {
         let old = db
-            .create_collection(NAME, config("HNSW32", Metric::L2))
+            .create_collection(NAME, config(GRAPH, Metric::L2))
             .unwrap();
         old.upsert(documents(0..3_000, round)).unwrap();
         thread::scope(|scope| {
@@ -90,7 +90,7 @@ fn dropping_a_collection_ends_what_runs_on_it() {
             });
             db.drop_collection(NAME).unwrap();
             let new = db
-                .create_collection(NAME, config("HNSW32", Metric::L2))
+                .create_collection(NAME, config(GRAPH, Metric::L2))
                 .unwrap();
             new.upsert(documents(0..20, 5)).unwrap();
             for refused in [compacting.join().unwrap().err(), writing.join().unwrap()]
@@ -186,7 +186,7 @@ fn a_handle_may_go_while_a_compaction_runs() {
     let work = tempfile::tempdir().unwrap();
     let dir = work.path().join("a/b/c");
     let collection = writer(&dir)
-        .create_collection(NAME, config("HNSW8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     collection.upsert(documents(0..5_000, 0)).unwrap();
     drop(collection);

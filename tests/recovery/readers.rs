@@ -8,7 +8,7 @@ use std::{
 };
 
 use vinedb::{Database, Error, Key, Metric, Query};
-use vinedb_tests::{command, vinedb};
+use vinedb_tests::{GRAPH, command, vinedb};
 
 use super::NAME;
 use crate::sample::{
@@ -20,7 +20,7 @@ fn a_reader_follows_a_live_writer_through_its_compactions() {
     let dir = tempfile::tempdir().unwrap();
     let db = writer(dir.path());
     let written = db
-        .create_collection(NAME, config("HNSW8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     written.upsert(documents(0..200, 0)).unwrap();
     let other = reader(dir.path());
@@ -64,7 +64,7 @@ fn a_reader_finds_k_while_the_writer_replaces_and_compacts() {
     let dir = tempfile::tempdir().unwrap();
     let db = writer(dir.path());
     let written = db
-        .create_collection(NAME, config("HNSW8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     written.upsert(documents(0..60, 0)).unwrap();
     let done = AtomicBool::new(false);
@@ -141,7 +141,7 @@ fn a_reader_notices_that_a_collection_was_dropped_and_made_again() {
 fn a_reader_of_another_process_answers_beside_the_writer() {
     let dir = tempfile::tempdir().unwrap();
     let collection = writer(dir.path())
-        .create_collection(NAME, config("HNSW8", Metric::L2))
+        .create_collection(NAME, config(GRAPH, Metric::L2))
         .unwrap();
     for round in 0..3 {
         collection.upsert(documents(0..100, round)).unwrap();

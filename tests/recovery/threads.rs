@@ -7,6 +7,7 @@ use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
 };
+use vinedb_tests::GRAPH;
 
 use vinedb::{Collection, Filter, Key, Metric, Query};
 
@@ -162,7 +163,7 @@ fn threads_write_search_and_compact_a_flat_index() {
 
 #[test]
 fn threads_write_search_and_compact_a_graph() {
-    bustle("HNSW8");
+    bustle(GRAPH);
 }
 
 /// A batch whose first document is there already and whose second is not, beside deletions of both.
