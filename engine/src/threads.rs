@@ -14,7 +14,7 @@ pub(crate) use plain::allowed;
 /// ```
 /// use vinedb_engine::{Index, Kind, Metric, with_threads};
 ///
-/// let mut index = Index::new(2, Metric::L2, &Kind::hnsw(32))?;
+/// let mut index = Index::new(2, Metric::L2, &Kind::flat())?;
 /// with_threads(1, || index.add(&[1, 2], &[0.0, 1.0, 1.0, 0.0]))?;
 /// assert_eq!(index.len(), 2);
 /// # Ok::<(), vinedb_engine::Error>(())
