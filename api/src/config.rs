@@ -255,8 +255,8 @@ impl Locked {
             ),
             (
                 "pooling",
-                format!("{:?}", locked.pooling),
-                format!("{:?}", installed.pooling),
+                locked.pooling.to_string(),
+                installed.pooling.to_string(),
             ),
             (
                 "normalize",

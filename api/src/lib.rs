@@ -55,7 +55,8 @@ pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
 pub use database::{Database, Options};
 pub use document::{Document, MAX_TEXT_BYTES};
 pub use embedder::{
-    Embed, Embeddings, HashEmbedder, Identity, Options as EmbeddingOptions, Purpose,
+    Embed, Embeddings, HashEmbedder, Identity, ModelOptions, Options as EmbeddingOptions, Pooling,
+    PoolingMode, Purpose,
 };
 pub use engine::{
     Codes, Curve, Device, IndexSpec, Kind, Metric, Progress, Refine, Rung, Scalar, Score,

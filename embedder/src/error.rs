@@ -64,6 +64,15 @@ pub enum Error {
         /// What to put there.
         expected: String,
     },
+    /// No pooling of this name is known.
+    #[error(
+        "the pooling {given:?} is unknown; there are \"cls\", \"max\", \"mean\", \"mean_sqrt_len_tokens\", \"weightedmean\" and \"lasttoken\", \
+        lists of these, and \"model\" where the ONNX file pools by itself"
+    )]
+    UnknownPooling {
+        /// The name given.
+        given: String,
+    },
     /// The ONNX Runtime library exists and does not load.
     #[error("cannot load the ONNX Runtime library {}: {source}; it takes version 1.17 or later for this processor", path.display())]
     RuntimeLoad {

@@ -7,8 +7,9 @@
 
 use crate::embed::{Embed, Embeddings, Pending, Purpose};
 use crate::error::Result;
-use crate::identity::{Identity, Pooling};
+use crate::identity::Identity;
 use crate::pool;
+use crate::pooling::PoolingMode;
 
 /// Words per text; the rest of a longer text is cut off.
 const MAX_WORDS: usize = 512;
@@ -27,7 +28,7 @@ impl HashEmbedder {
             name: "hash".to_owned(),
             hash: "signed-words-1".to_owned(),
             dimension: dimension.max(1),
-            pooling: Pooling::Mean,
+            pooling: PoolingMode::Mean.into(),
             normalize: true,
             max_length: MAX_WORDS,
             query_prefix: String::new(),

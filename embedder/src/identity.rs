@@ -4,32 +4,13 @@
 //! same name. How the files are read is `settings.rs`' matter.
 
 use crate::error::{Error, Result};
+use crate::pooling::Pooling;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::fmt;
 use std::fs::File;
 use std::io;
 use std::path::Path;
-
-/// How token states become one vector.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Pooling {
-    /// The mean over the text's tokens, special tokens included, padding not.
-    Mean,
-    /// The first token's state.
-    Cls,
-}
-
-impl fmt::Display for Pooling {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Mean => "mean",
-            Self::Cls => "cls",
-        })
-    }
-}
 
 /// A model with everything that changes its vectors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,9 +18,10 @@ impl fmt::Display for Pooling {
 pub struct Identity {
     /// What users call it, such as `all-MiniLM-L6-v2`.
     pub name: String,
-    /// SHA-256 (hexadecimal) over `model.onnx` (and its external data), `tokenizer.json` and the settings below.
+    /// SHA-256 (hexadecimal) over `model.onnx` (and its external data), `tokenizer.json`, the weights of later layers and the
+    /// settings below.
     pub hash: String,
-    /// Components per vector.
+    /// Components per vector, after what a Matryoshka model's vectors are cut to.
     pub dimension: usize,
     /// How token states become one vector.
     pub pooling: Pooling,
@@ -69,8 +51,8 @@ pub(crate) fn of(name: &str, settings: &Settings) -> Result<Identity> {
         name: name.to_owned(),
         hash: hash(settings)?,
         dimension: settings.dimension,
-        pooling: settings.pooling,
-        normalize: settings.normalize,
+        pooling: settings.pooling.clone(),
+        normalize: settings.normalize(),
         max_length: settings.max_length,
         query_prefix: settings.query_prefix.clone(),
         document_prefix: settings.document_prefix.clone(),

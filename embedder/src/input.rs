@@ -128,6 +128,7 @@ mod tests {
         let encoding = |ids: &[u32]| Encoding {
             ids: ids.to_vec(),
             type_ids: vec![3; ids.len()],
+            prompt: 0,
             truncated: false,
         };
         let (long, short) = (encoding(&[5, 6, 7]), encoding(&[8]));

@@ -1,6 +1,6 @@
 //! Text in, vectors out.
 //!
-//! [`OnnxEmbedder`] runs a BERT-family model folder, as sentence-transformers writes it, on ONNX Runtime: texts from many
+//! [`OnnxEmbedder`] runs a BERT-family model folder, as sentence-transformers or Optimum write it, on ONNX Runtime: texts from many
 //! callers share batches of similar length, queries go ahead of bulk work, and a text's vector is the same alone and in
 //! any batch. [`Embed`] is what the rest of the database sees, [`Identity`] what a collection is locked to.
 //!
@@ -19,22 +19,31 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod dense;
 mod embed;
 mod error;
+mod given;
 mod hash;
 mod identity;
 mod input;
+mod layers;
 mod model;
+mod modules;
 mod output;
 mod pool;
+mod pooling;
+mod prompts;
 mod runtime;
 mod session;
 mod settings;
 mod tokenize;
+mod transformer;
 mod worker;
 
 pub use embed::{Embed, Embeddings, Pending, Purpose};
 pub use error::{Cause, Error, Result};
+pub use given::ModelOptions;
 pub use hash::HashEmbedder;
-pub use identity::{Identity, Pooling, identity};
+pub use identity::{Identity, identity};
 pub use model::{OnnxEmbedder, Options};
+pub use pooling::{Pooling, PoolingMode};

@@ -6,6 +6,7 @@
 use crate::embed::{Embed, Pending, Purpose};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
+use crate::layers::Layers;
 use crate::runtime;
 use crate::session::ModelSession;
 use crate::settings::Settings;
@@ -144,9 +145,10 @@ impl OnnxEmbedder {
 
 fn opener(settings: &Settings, runtime: &Path, quick: bool) -> Result<Opener> {
     let environment = runtime::environment(runtime)?;
+    let layers = Arc::new(Layers::open(settings)?);
     let settings = settings.clone();
     Ok(Box::new(move || {
-        let mut session = ModelSession::open(&settings, &environment, quick)?;
+        let mut session = ModelSession::open(&settings, &layers, &environment, quick)?;
         Ok(Box::new(move |batch: &[&Encoding]| session.run(batch)) as Run)
     }))
 }

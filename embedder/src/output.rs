@@ -1,20 +1,32 @@
 //! What comes out of a session: token states, pooled here, or vectors that the model pooled itself.
 //!
-//! Invariant: an output is taken only when its name or its being the only one of its shape leaves no doubt; what is
-//! taken is checked against the shape that `config.json` calls for, and for infinities.
+//! Invariant: an output is taken only when the user named it, or when its name or its being the only one of its shape leaves
+//! no doubt; what is taken is checked against the shape that the model's files call for, and for infinities.
 
 use crate::error::{Error, Result};
+use crate::layers::Layers;
 use crate::pool;
 use crate::settings::Settings;
+use crate::tokenize::Encoding;
 use ort::value::{Outlet, TensorElementType};
 
 /// Where the vectors come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Output {
-    /// `[batch, sequence, dimension]`, pooled here.
+    /// `[batch, sequence, width]`, pooled here.
     States(String),
-    /// `[batch, dimension]`, pooled by the model.
+    /// `[batch, width]`, pooled by the model; the later modules are applied here.
     Pooled(String),
+    /// `[batch, dimension]`, from the model with its later modules.
+    Finished(String),
+}
+
+/// The widths that outputs may have.
+#[derive(Debug, Clone, Copy)]
+struct Widths {
+    states: usize,
+    pooled: usize,
+    finished: usize,
 }
 
 /// What the session says of one output, without ONNX Runtime's types. No rank means that it is not known.
@@ -51,27 +63,38 @@ impl Offer {
     }
 }
 
-/// Token states under their usual names, then the only output of their rank; failing that, the vector that the model
-/// pooled. `pooler_output` is never meant: it is BERT's head for next-sentence prediction.
-fn choose(offers: &[Offer], dimension: usize) -> Option<Output> {
-    let find = |rank: usize, names: &[&str]| {
-        let fits = |offer: &&Offer| offer.may_be(rank, dimension) || offer.is_unknown();
+/// Token states under their usual names, then the only output of their rank; failing that, or where the model is said to
+/// pool by itself, the vector that it pooled. `pooler_output` is never meant: it is BERT's head for next-sentence prediction.
+fn choose(offers: &[Offer], widths: Widths, by_the_model: bool) -> Option<Output> {
+    let find = |rank: usize, names: &[&str], width: usize| {
+        let fits = |offer: &&Offer| offer.may_be(rank, width) || offer.is_unknown();
         let named = names
             .iter()
             .find_map(|name| offers.iter().filter(fits).find(|offer| offer.name == *name));
-        named.or_else(|| {
-            only(
-                offers
-                    .iter()
-                    .filter(|offer| offer.may_be(rank, dimension) && offer.name != "pooler_output"),
-            )
-        })
+        let is_other = |offer: &&Offer| offer.may_be(rank, width) && offer.name != "pooler_output";
+        named.or_else(|| only(offers.iter().filter(is_other)))
     };
-    let states = find(3, &["last_hidden_state", "token_embeddings"])
-        .map(|offer| Output::States(offer.name.clone()));
-    states.or_else(|| {
-        find(2, &["sentence_embedding"]).map(|offer| Output::Pooled(offer.name.clone()))
-    })
+    let vector = |width| find(2, &["sentence_embedding"], width).map(|offer| offer.name.clone());
+    let states = || {
+        find(3, &["last_hidden_state", "token_embeddings"], widths.states)
+            .map(|offer| Output::States(offer.name.clone()))
+    };
+    let states = if by_the_model { None } else { states() };
+    states
+        .or_else(|| vector(widths.finished).map(Output::Finished))
+        .or_else(|| vector(widths.pooled).map(Output::Pooled))
+}
+
+/// The output that the user named, by its rank and width.
+fn named(offers: &[Offer], widths: Widths, name: &str) -> Option<Output> {
+    let offer = offers.iter().find(|offer| offer.name == name)?;
+    let name = name.to_owned();
+    match offer {
+        _ if offer.may_be(3, widths.states) => Some(Output::States(name)),
+        _ if offer.may_be(2, widths.finished) => Some(Output::Finished(name)),
+        _ if offer.may_be(2, widths.pooled) => Some(Output::Pooled(name)),
+        _ => None,
+    }
 }
 
 fn only<T>(mut items: impl Iterator<Item = T>) -> Option<T> {
@@ -83,20 +106,30 @@ impl Output {
     /// The session's output that holds the vectors.
     pub(crate) fn choose(outlets: &[Outlet], settings: &Settings) -> Result<Self> {
         let offers: Vec<Offer> = outlets.iter().map(Offer::new).collect();
-        choose(&offers, settings.dimension).ok_or_else(|| no_output(&offers, settings))
+        let widths = Widths {
+            states: settings.width,
+            pooled: settings.pooled(),
+            finished: settings.full,
+        };
+        let chosen = match &settings.output {
+            Some(name) => named(&offers, widths, name),
+            None => choose(&offers, widths, settings.pooling.modes().is_empty()),
+        };
+        chosen.ok_or_else(|| no_output(&offers, settings))
     }
 
     pub(crate) fn name(&self) -> &str {
         match self {
-            Self::States(name) | Self::Pooled(name) => name,
+            Self::States(name) | Self::Pooled(name) | Self::Finished(name) => name,
         }
     }
 
-    /// What the output's shape must be.
-    pub(crate) fn shape(&self, rows: usize, width: usize, dimension: usize) -> Vec<usize> {
+    /// What the output's shape must be, for so many texts of so many tokens.
+    pub(crate) fn shape(&self, rows: usize, tokens: usize, settings: &Settings) -> Vec<usize> {
         match self {
-            Self::States(_) => vec![rows, width, dimension],
-            Self::Pooled(_) => vec![rows, dimension],
+            Self::States(_) => vec![rows, tokens, settings.width],
+            Self::Pooled(_) => vec![rows, settings.pooled()],
+            Self::Finished(_) => vec![rows, settings.full],
         }
     }
 
@@ -104,17 +137,25 @@ impl Output {
     pub(crate) fn vector(
         &self,
         values: &[f32],
-        tokens: usize,
+        text: &Encoding,
         settings: &Settings,
+        layers: &Layers,
     ) -> Result<Vec<f32>> {
-        let mut vector = match self {
-            Self::States(_) => pool::pool(values, tokens, settings.dimension, settings.pooling),
-            Self::Pooled(_) => values.to_vec(),
+        let pooled = match self {
+            Self::States(_) => pool::pool(
+                values,
+                text.prompt..text.ids.len(),
+                settings.width,
+                &settings.pooling,
+            ),
+            Self::Pooled(_) | Self::Finished(_) => values.to_vec(),
+        };
+        pool::check_finite(&pooled)?;
+        let vector = match self {
+            Self::States(_) | Self::Pooled(_) => layers.apply(pooled),
+            Self::Finished(_) => layers.finish(pooled),
         };
         pool::check_finite(&vector)?;
-        if settings.normalize {
-            pool::normalize(&mut vector);
-        }
         Ok(vector)
     }
 }
@@ -140,12 +181,20 @@ fn no_output(offers: &[Offer], settings: &Settings) -> Error {
         .iter()
         .map(|offer| format!("`{}` {:?}", offer.name, offer.shape))
         .collect();
-    let dimension = settings.dimension;
+    let (width, full) = (settings.width, settings.full);
+    let asked = settings
+        .output
+        .as_ref()
+        .map_or_else(String::new, |name| format!(", and `{name}` was asked for"));
     let expected = format!(
-        "export the model with one 32-bit float output of shape [batch, sequence, {dimension}], named \
-         `last_hidden_state`, or [batch, {dimension}], named `sentence_embedding`; {dimension} is config.json's `hidden_size`"
+        "export the model with one 32-bit float output of shape [batch, sequence, {width}], named `last_hidden_state`, or \
+         [batch, {full}], named `sentence_embedding`, or name the one to take as `output` in vinedb.json; {width} is \
+         config.json's `hidden_size`"
     );
-    settings.refuse_model(format!("has the outputs {}", list.join(", ")), expected)
+    settings.refuse_model(
+        format!("has the outputs {}{asked}", list.join(", ")),
+        expected,
+    )
 }
 
 #[cfg(test)]

@@ -10,8 +10,14 @@ fn offer(name: &str, shape: &[i64]) -> Offer {
     }
 }
 
+const WIDTHS: Widths = Widths {
+    states: 8,
+    pooled: 8,
+    finished: 4,
+};
+
 fn chosen(offers: &[Offer]) -> Option<Output> {
-    choose(offers, 8)
+    choose(offers, WIDTHS, false)
 }
 
 #[test]
@@ -68,6 +74,42 @@ fn the_models_own_pooling_is_taken_when_there_are_no_states() {
 }
 
 #[test]
+fn the_width_tells_whether_later_modules_are_in_the_model() {
+    let finished = Some(Output::Finished("sentence_embedding".into()));
+    assert_eq!(chosen(&[offer("sentence_embedding", &[-1, 4])]), finished);
+    assert_eq!(chosen(&[offer("sentence_embedding", &[-1, -1])]), finished);
+}
+
+#[test]
+fn a_model_that_is_said_to_pool_is_taken_at_its_word() {
+    let offers = [
+        offer("token_embeddings", &[-1, -1, 8]),
+        offer("sentence_embedding", &[-1, 4]),
+    ];
+    assert_eq!(
+        choose(&offers, WIDTHS, true),
+        Some(Output::Finished("sentence_embedding".into()))
+    );
+    assert_eq!(choose(&offers[..1], WIDTHS, true), None);
+}
+
+#[test]
+fn the_named_output_is_taken_if_it_has_a_shape_that_fits() {
+    let offers = [
+        offer("a", &[-1, -1, 8]),
+        offer("b", &[-1, -1, 8]),
+        offer("c", &[-1, 4]),
+        offer("d", &[-1, 8]),
+        offer("e", &[-1, 5]),
+    ];
+    let named = |name| named(&offers, WIDTHS, name);
+    assert_eq!(named("b"), Some(Output::States("b".into())));
+    assert_eq!(named("c"), Some(Output::Finished("c".into())));
+    assert_eq!(named("d"), Some(Output::Pooled("d".into())));
+    assert_eq!((named("e"), named("f")), (None, None));
+}
+
+#[test]
 fn other_widths_and_types_are_no_candidates() {
     assert_eq!(chosen(&[offer("last_hidden_state", &[-1, -1, 9])]), None);
     assert_eq!(
@@ -83,7 +125,7 @@ fn other_widths_and_types_are_no_candidates() {
 fn an_output_of_unknown_shape_is_taken_by_name_only() {
     assert_eq!(
         chosen(&[offer("sentence_embedding", &[])]),
-        Some(Output::Pooled("sentence_embedding".into()))
+        Some(Output::Finished("sentence_embedding".into()))
     );
     assert_eq!(chosen(&[offer("x", &[])]), None);
 }

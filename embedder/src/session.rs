@@ -1,16 +1,18 @@
 //! One ONNX session: padded tensors in, one vector per text out.
 //!
-//! Invariant: what comes out has the dimension of `config.json` and is finite. One thread per session, none of them
+//! Invariant: what comes out has the dimension that the model's files say and is finite. One thread per session, none of them
 //! spinning: sessions side by side beat threads within one. What goes in is `input.rs`' matter, what comes out `output.rs`'.
 
 use crate::error::{Error, Result};
 use crate::input::Input;
+use crate::layers::Layers;
 use crate::output::{self, Output};
 use crate::settings::Settings;
 use crate::tokenize::Encoding;
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use std::sync::Arc;
 
 /// A loaded model. `run` needs it exclusively, so that a worker thread owns it.
 pub(crate) struct ModelSession {
@@ -18,6 +20,7 @@ pub(crate) struct ModelSession {
     inputs: Vec<Input>,
     output: Output,
     settings: Settings,
+    layers: Arc<Layers>,
 }
 
 impl ModelSession {
@@ -25,6 +28,7 @@ impl ModelSession {
     /// stands, without rewriting it for speed, which takes most of the time of loading.
     pub(crate) fn open(
         settings: &Settings,
+        layers: &Arc<Layers>,
         environment: &Environment,
         quick: bool,
     ) -> Result<Self> {
@@ -36,6 +40,7 @@ impl ModelSession {
             inputs: Input::all(session.inputs(), settings)?,
             output: Output::choose(session.outputs(), settings)?,
             settings: settings.clone(),
+            layers: Arc::clone(layers),
             session,
         })
     }
@@ -56,15 +61,13 @@ impl ModelSession {
         let (shape, values) = outputs[self.output.name()]
             .try_extract_tensor::<f32>()
             .map_err(run_error)?;
-        let expected = self
-            .output
-            .shape(batch.len(), width, self.settings.dimension);
+        let expected = self.output.shape(batch.len(), width, &self.settings);
         output::check_shape(shape, values.len(), expected)?;
         let stride = values.len() / batch.len().max(1);
         let rows = batch.iter().zip(values.chunks_exact(stride));
         rows.map(|(encoding, values)| {
             self.output
-                .vector(values, encoding.ids.len(), &self.settings)
+                .vector(values, encoding, &self.settings, &self.layers)
         })
         .collect()
     }

@@ -1,117 +1,79 @@
-//! Reads a sentence-transformers model folder: `modules.json`, the transformer's `sentence_bert_config.json` and
-//! `config.json`, the pooling's `config.json` and, where there is one, `config_sentence_transformers.json`.
+//! Reads a model folder as sentence-transformers or Optimum writes it, and gathers what its files say.
 //!
 //! Invariant: nothing is guessed. What changes vectors and is missing, contradicts another file or is not supported is an
-//! error that names the file and what to put there. Tokenizer and weights are only located here, not opened.
+//! error that names the file and what to put there. Weights and tokenizer are only located here, not opened. Which file says
+//! what is the matter of `modules.rs`, `transformer.rs` and `prompts.rs`; what none of them says, that of `given.rs`.
 
 use crate::error::{Error, Result};
-use crate::identity::Pooling;
-use serde::Deserialize;
+use crate::given::{self, Given};
+use crate::modules::{Modules, Step, width_after};
+use crate::pooling::Pooling;
+use crate::prompts::Prompts;
+use crate::transformer::Transformer;
 use serde::de::DeserializeOwned;
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
-
-/// Model types that number positions from `pad_token_id + 1` on, so that so many positions are lost to text.
-const OFFSET_POSITIONS: [&str; 5] = [
-    "roberta",
-    "xlm-roberta",
-    "camembert",
-    "mpnet",
-    "data2vec-text",
-];
 
 /// What the files of a model say.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
     pub(crate) model: PathBuf,
     pub(crate) tokenizer: PathBuf,
-    pub(crate) dimension: usize,
+    /// Components of a token's state.
+    pub(crate) width: usize,
     pub(crate) pooling: Pooling,
-    pub(crate) normalize: bool,
+    /// Whether the tokens of a prompt are pooled with those of the text.
+    pub(crate) include_prompt: bool,
+    /// What the pooled vector goes through.
+    pub(crate) steps: Vec<Step>,
+    /// Components after the steps.
+    pub(crate) full: usize,
+    /// Components that are kept of these.
+    pub(crate) dimension: usize,
     pub(crate) max_length: usize,
     pub(crate) lowercase: bool,
     pub(crate) pad_id: u32,
     pub(crate) query_prefix: String,
     pub(crate) document_prefix: String,
+    /// The ONNX file's output, where the user names it.
+    pub(crate) output: Option<String>,
 }
 
-#[derive(Deserialize)]
-struct Module {
-    path: String,
-    #[serde(rename = "type")]
-    kind: String,
-}
-
-#[derive(Deserialize)]
-struct Transformer {
-    max_seq_length: Option<usize>,
-    #[serde(default)]
-    do_lower_case: bool,
-}
-
-#[derive(Deserialize)]
-struct Network {
-    #[serde(alias = "dim")]
-    hidden_size: Option<usize>,
-    max_position_embeddings: Option<usize>,
-    #[serde(default)]
-    model_type: String,
-    #[serde(default)]
-    pad_token_id: Option<u32>,
-}
-
-/// Both ways in which sentence-transformers writes it: a switch per mode, or `pooling_mode`.
-#[derive(Deserialize)]
-struct PoolingConfig {
-    #[serde(alias = "embedding_dimension")]
-    word_embedding_dimension: usize,
-    pooling_mode: Option<String>,
-    include_prompt: Option<bool>,
-    #[serde(flatten)]
-    rest: HashMap<String, serde_json::Value>,
-}
-
-#[derive(Deserialize, Default)]
-struct Prompts {
-    #[serde(default)]
-    prompts: HashMap<String, String>,
-    default_prompt_name: Option<String>,
-}
-
-/// The model's modules, as far as they are supported: a transformer, a pooling, and maybe a normalisation.
-struct Pipeline {
-    transformer: PathBuf,
-    pooling: PathBuf,
-    normalize: bool,
+/// How a vector is made of token states.
+struct Making {
+    pooling: Pooling,
+    include_prompt: bool,
+    steps: Vec<Step>,
 }
 
 impl Settings {
     /// Reads the folder `dir`.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
-        let model = existing(dir, "model.onnx")?;
-        let tokenizer = existing(dir, "tokenizer.json")?;
-        let pipeline = Pipeline::read(dir)?;
-        let network_path = pipeline.transformer.join("config.json");
-        let network: Network = read_json("config.json", &network_path)?;
-        let dimension = network.dimension(&network_path)?;
-        let (max_length, lowercase) = transformer(&pipeline.transformer, &network)?;
-        let (query_prefix, document_prefix) = Prompts::read(dir)?;
-        let pooling = pooling(
-            &pipeline.pooling,
-            dimension,
-            query_prefix.len() + document_prefix.len(),
-        )?;
+        let given = Given::read(dir)?;
+        let modules = Modules::read(dir)?;
+        let inner = modules.as_ref().map_or(dir, |modules| &modules.transformer);
+        let model = first_of(dir, inner, "model.onnx")?;
+        let tokenizer = first_of(inner, dir, "tokenizer.json")?;
+        let transformer = Transformer::read(inner, &given, modules.is_some())?;
+        let prompts = Prompts::read(dir)?;
+        let (query_prefix, document_prefix) = prompts.prefixes(&given)?;
+        let making = Making::of(dir, modules, &given, transformer.width)?;
+        let pooled = transformer.width * making.pooling.modes().len().max(1);
+        let full = width_after(&making.steps, pooled)?;
         Ok(Self {
             model,
             tokenizer,
-            dimension,
-            pooling,
-            normalize: pipeline.normalize,
-            max_length,
-            lowercase,
-            pad_id: network.pad_token_id.unwrap_or(0),
+            width: transformer.width,
+            pooling: making.pooling,
+            include_prompt: making.include_prompt,
+            steps: making.steps,
+            full,
+            dimension: given.dimensions(full, prompts.kept())?,
+            max_length: transformer.max_length,
+            lowercase: transformer.lowercase,
+            pad_id: transformer.pad_id,
             query_prefix,
             document_prefix,
+            output: given.options.output,
         })
     }
 
@@ -124,177 +86,128 @@ impl Settings {
         contradiction(&self.model, found, expected)
     }
 
+    /// Components of the pooled vector.
+    pub(crate) fn pooled(&self) -> usize {
+        self.width * self.pooling.modes().len().max(1)
+    }
+
+    /// Whether vectors come out with length 1.
+    pub(crate) fn normalize(&self) -> bool {
+        self.steps.last() == Some(&Step::Normalize) && self.dimension == self.full
+    }
+
     /// The files whose bytes are part of the identity. Weights above 2 GB lie in a file beside the ONNX file.
     pub(crate) fn hashed_files(&self) -> Vec<PathBuf> {
         let external =
             ["model.onnx_data", "model.onnx.data"].map(|name| self.model.with_file_name(name));
         let mut files = vec![self.model.clone(), self.tokenizer.clone()];
         files.extend(external.into_iter().filter(|path| path.is_file()));
+        files.extend(self.steps.iter().filter_map(|step| match step {
+            Step::Dense(dense) => Some(dense.weights.clone()),
+            Step::Normalize => None,
+        }));
         files
     }
 
-    /// The settings that change vectors, as text.
-    pub(crate) fn hashed_text(&self) -> [String; 7] {
-        [
+    /// The settings that change vectors, as text. What few models have is added only where it is there, so that the hash of
+    /// the others stays what it was before these were known.
+    pub(crate) fn hashed_text(&self) -> Vec<String> {
+        let mut text = vec![
             self.dimension.to_string(),
             self.pooling.to_string(),
-            self.normalize.to_string(),
+            self.normalize().to_string(),
             self.max_length.to_string(),
             self.lowercase.to_string(),
             self.query_prefix.clone(),
             self.document_prefix.clone(),
-        ]
+        ];
+        if self.steps.iter().any(|step| *step != Step::Normalize) || self.dimension != self.full {
+            text.extend(self.steps.iter().map(Step::to_string));
+            text.push(format!("{} of {}", self.dimension, self.full));
+        }
+        if !self.include_prompt {
+            text.push("prompt left out".into());
+        }
+        text.extend(self.output.iter().map(|name| format!("output {name}")));
+        text
     }
 }
 
-impl Pipeline {
-    fn read(dir: &Path) -> Result<Self> {
-        let path = dir.join("modules.json");
-        let (mut transformer, mut pooling, mut normalize) = (None, None, false);
-        for module in read_json::<Vec<Module>>("modules.json", &path)? {
-            match module.kind.rsplit('.').next().unwrap_or_default() {
-                "Transformer" => transformer = Some(dir.join(&module.path)),
-                "Pooling" => pooling = Some(dir.join(&module.path).join("config.json")),
-                "Normalize" => normalize = true,
-                _ => return Err(unsupported_module(&path, &module.kind)),
-            }
+impl Making {
+    /// What `modules.json` says, or without it the options.
+    fn of(dir: &Path, modules: Option<Modules>, given: &Given, width: usize) -> Result<Self> {
+        let options = &given.options;
+        let Some(modules) = modules else {
+            let pooling = options.pooling.clone();
+            return Ok(Self {
+                pooling: pooling.ok_or_else(|| no_pooling(dir))?,
+                include_prompt: true,
+                steps: options
+                    .normalize
+                    .filter(|on| *on)
+                    .map(|_| Step::Normalize)
+                    .into_iter()
+                    .collect(),
+            });
+        };
+        let file = modules.pooling;
+        if file.width != width {
+            let found = format!(
+                "has `word_embedding_dimension` {}, where config.json has `hidden_size` {width}",
+                file.width
+            );
+            return Err(contradiction(
+                &file.path,
+                found,
+                "put the two files of one model there",
+            ));
+        }
+        let normalize = modules.steps.last() == Some(&Step::Normalize);
+        given.settle(
+            "normalize",
+            options.normalize,
+            Some((normalize, "modules.json")),
+        )?;
+        let folder = Some((file.pooling.clone(), "1_Pooling/config.json"));
+        // The model may do what its files say by itself; which of the two is taken is for the user to say.
+        let by_itself = options
+            .pooling
+            .as_ref()
+            .is_some_and(|pooling| pooling.modes().is_empty());
+        if !by_itself {
+            given.settle("pooling", options.pooling.clone(), folder)?;
         }
         Ok(Self {
-            transformer: transformer.ok_or_else(|| missing_module(&path, "Transformer"))?,
-            pooling: pooling.ok_or_else(|| missing_module(&path, "Pooling"))?,
-            normalize,
+            pooling: if by_itself {
+                Pooling::by_the_model()
+            } else {
+                file.pooling
+            },
+            include_prompt: file.include_prompt,
+            steps: modules.steps,
         })
     }
 }
 
-impl Network {
-    fn dimension(&self, path: &Path) -> Result<usize> {
-        self.hidden_size.filter(|&size| size > 0).ok_or_else(|| {
-            contradiction(
-                path,
-                "has no `hidden_size`",
-                "write the model's number of components per token there",
-            )
+/// `file` in one of two folders, or in their subfolder `onnx`, where Optimum and the hub put it.
+fn first_of(first: &Path, second: &Path, file: &'static str) -> Result<PathBuf> {
+    let folders = [
+        first.to_owned(),
+        first.join("onnx"),
+        second.to_owned(),
+        second.join("onnx"),
+    ];
+    let mut paths = folders.iter().map(|folder| folder.join(file));
+    paths
+        .find(|path| path.is_file())
+        .ok_or_else(|| Error::MissingModelFile {
+            file,
+            path: first.join(file),
         })
-    }
-
-    /// The longest input that the position embeddings reach.
-    fn positions(&self) -> usize {
-        let offset = match self.pad_token_id {
-            Some(pad) if OFFSET_POSITIONS.contains(&self.model_type.as_str()) => pad as usize + 1,
-            _ => 0,
-        };
-        self.max_position_embeddings
-            .map_or(usize::MAX, |positions| positions.saturating_sub(offset))
-    }
 }
 
-/// Maximum length and whether texts are lower-cased before the tokenizer.
-fn transformer(dir: &Path, network: &Network) -> Result<(usize, bool)> {
-    let path = dir.join("sentence_bert_config.json");
-    let config: Transformer = read_json("sentence_bert_config.json", &path)?;
-    let range = format!(
-        "write the number of tokens per text there, from 3 to {}",
-        network.positions()
-    );
-    match config.max_seq_length {
-        None => Err(contradiction(&path, "has no `max_seq_length`", range)),
-        Some(length) if (3..=network.positions()).contains(&length) => {
-            Ok((length, config.do_lower_case))
-        }
-        Some(length) => Err(contradiction(
-            &path,
-            format!("has `max_seq_length` {length}"),
-            range,
-        )),
-    }
-}
-
-fn pooling(path: &Path, dimension: usize, prefix_bytes: usize) -> Result<Pooling> {
-    let config: PoolingConfig = read_json("1_Pooling/config.json", path)?;
-    let width = config.word_embedding_dimension;
-    if width != dimension {
-        let found = format!(
-            "has `word_embedding_dimension` {width}, where config.json has `hidden_size` {dimension}"
-        );
-        return Err(contradiction(
-            path,
-            found,
-            "put the two files of one model there",
-        ));
-    }
-    if config.include_prompt == Some(false) && prefix_bytes > 0 {
-        let fix = "only pooling over the prompt as well is supported: use another model";
-        return Err(contradiction(path, "has `include_prompt` false", fix));
-    }
-    match config.modes().as_slice() {
-        ["mean"] => Ok(Pooling::Mean),
-        ["cls"] => Ok(Pooling::Cls),
-        modes => Err(contradiction(
-            path,
-            format!("asks for the pooling {modes:?}"),
-            "set either `pooling_mode_mean_tokens` or `pooling_mode_cls_token`, whichever the model was trained with",
-        )),
-    }
-}
-
-impl PoolingConfig {
-    fn modes(&self) -> Vec<&str> {
-        if let Some(mode) = &self.pooling_mode {
-            return vec![mode];
-        }
-        let on = self
-            .rest
-            .iter()
-            .filter(|(_, value)| **value == serde_json::Value::Bool(true));
-        let mut modes: Vec<_> = on
-            .filter_map(|(key, _)| key.strip_prefix("pooling_mode_"))
-            .collect();
-        modes.sort_unstable();
-        modes
-            .into_iter()
-            .map(|mode| mode.trim_end_matches("_tokens").trim_end_matches("_token"))
-            .collect()
-    }
-}
-
-impl Prompts {
-    /// Query and document prefix, found as sentence-transformers' `encode_query` and `encode_document` find them.
-    fn read(dir: &Path) -> Result<(String, String)> {
-        let path = dir.join("config_sentence_transformers.json");
-        if !path.is_file() {
-            return Ok(Default::default());
-        }
-        let config: Self = read_json("config_sentence_transformers.json", &path)?;
-        Ok((
-            config.first(&["query"]),
-            config.first(&["document", "passage", "corpus"]),
-        ))
-    }
-
-    fn first(&self, names: &[&str]) -> String {
-        let names = names
-            .iter()
-            .copied()
-            .chain(self.default_prompt_name.as_deref());
-        names
-            .filter_map(|name| self.prompts.get(name))
-            .next()
-            .cloned()
-            .unwrap_or_default()
-    }
-}
-
-fn existing(dir: &Path, file: &'static str) -> Result<PathBuf> {
-    let path = dir.join(file);
-    if path.is_file() {
-        Ok(path)
-    } else {
-        Err(Error::MissingModelFile { file, path })
-    }
-}
-
-fn read_json<T: DeserializeOwned>(file: &'static str, path: &Path) -> Result<T> {
+/// Reads a file of the model, which users know as `file`.
+pub(crate) fn read_json<T: DeserializeOwned>(file: &'static str, path: &Path) -> Result<T> {
     let bytes = std::fs::read(path).map_err(|source| match source.kind() {
         std::io::ErrorKind::NotFound => Error::MissingModelFile {
             file,
@@ -311,7 +224,12 @@ fn read_json<T: DeserializeOwned>(file: &'static str, path: &Path) -> Result<T> 
     })
 }
 
-fn contradiction(path: &Path, found: impl Into<String>, expected: impl Into<String>) -> Error {
+/// An error about a file of the model: what it says, and what to do.
+pub(crate) fn contradiction(
+    path: &Path,
+    found: impl Into<String>,
+    expected: impl Into<String>,
+) -> Error {
     Error::ModelConfig {
         path: path.to_owned(),
         found: found.into(),
@@ -319,17 +237,15 @@ fn contradiction(path: &Path, found: impl Into<String>, expected: impl Into<Stri
     }
 }
 
-fn unsupported_module(path: &Path, kind: &str) -> Error {
-    let fix = "only Transformer, Pooling and Normalize are supported: use a model of these";
-    contradiction(path, format!("has a module of type `{kind}`"), fix)
-}
-
-fn missing_module(path: &Path, kind: &str) -> Error {
-    contradiction(
-        path,
-        format!("has no module of type `{kind}`"),
-        "list the model's modules there, as sentence-transformers does",
-    )
+fn no_pooling(dir: &Path) -> Error {
+    let path = dir.join("modules.json");
+    let found = "is missing, and nothing else says how the model's token states become one vector";
+    let fix = format!(
+        "put the model's own file there, or write {} with {{\"pooling\": \"mean\"}} or whatever the model was trained with \
+         ({{\"pooling\": \"model\"}} where its ONNX file does it)",
+        dir.join(given::FILE).display()
+    );
+    contradiction(&path, found, fix)
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! What a model folder may say, and what it is told when it says something else.
 
 use super::*;
+use crate::given::ModelOptions;
+use crate::pooling::PoolingMode;
 use std::fs;
 use tempfile::TempDir;
 
@@ -55,8 +57,12 @@ fn a_whole_folder_is_read() {
         (8, 256, 1)
     );
     assert_eq!(
-        (settings.pooling, settings.normalize, settings.lowercase),
-        (Pooling::Mean, true, true)
+        (
+            settings.pooling.clone(),
+            settings.normalize(),
+            settings.lowercase
+        ),
+        (PoolingMode::Mean.into(), true, true)
     );
     assert_eq!(
         (
@@ -72,7 +78,6 @@ fn every_missing_file_is_named_with_its_place() {
     for file in [
         "model.onnx",
         "tokenizer.json",
-        "modules.json",
         "config.json",
         "sentence_bert_config.json",
         "1_Pooling/config.json",
@@ -90,32 +95,47 @@ fn every_missing_file_is_named_with_its_place() {
 
 #[test]
 fn pooling_is_what_the_file_says() {
-    let config = r#"{"word_embedding_dimension":8,"pooling_mode_cls_token":true,"pooling_mode_mean_tokens":false}"#;
-    assert_eq!(
-        with("1_Pooling/config.json", config).unwrap().pooling,
-        Pooling::Cls
-    );
-    let config = r#"{"embedding_dimension":8,"pooling_mode":"mean","include_prompt":true}"#;
-    assert_eq!(
-        with("1_Pooling/config.json", config).unwrap().pooling,
-        Pooling::Mean
-    );
+    use PoolingMode::{Cls, LastToken, Max, Mean, MeanSqrtLen, WeightedMean};
+    for (config, modes) in [
+        (
+            r#""pooling_mode_cls_token":true,"pooling_mode_mean_tokens":false"#,
+            &[Cls][..],
+        ),
+        (r#""pooling_mode":"mean","include_prompt":true"#, &[Mean]),
+        (r#""pooling_mode":"lasttoken""#, &[LastToken]),
+        (r#""pooling_mode_lasttoken":true"#, &[LastToken]),
+        (
+            r#""pooling_mode_weightedmean_tokens":true"#,
+            &[WeightedMean],
+        ),
+        (r#""pooling_mode":["mean","cls"]"#, &[Mean, Cls]),
+        (
+            r#""pooling_mode_mean_sqrt_len_tokens":true,"pooling_mode_max_tokens":true,"pooling_mode_cls_token":true"#,
+            &[Cls, Max, MeanSqrtLen],
+        ),
+    ] {
+        let config = format!(r#"{{"word_embedding_dimension":8,{config}}}"#);
+        let settings = with("1_Pooling/config.json", &config).unwrap();
+        assert_eq!(settings.pooling.modes(), modes, "{config}");
+        assert_eq!(settings.dimension, 8 * modes.len());
+    }
+    let config = r#"{"embedding_dimension":8,"pooling_mode":"mean"}"#;
+    assert!(with("1_Pooling/config.json", config).is_ok());
 }
 
 #[test]
-fn no_or_several_or_other_poolings_are_refused() {
-    for modes in [
-        r#""pooling_mode_cls_token":true,"pooling_mode_mean_tokens":true"#,
-        r#""pooling_mode_max_tokens":true"#,
-        r#""pooling_mode_mean_sqrt_len_tokens":true"#,
-        r#""pooling_mode":"lasttoken""#,
-        r#""pooling_mode_mean_tokens":false"#,
+fn no_pooling_and_unknown_ones_are_refused() {
+    for (modes, named) in [
+        (r#""pooling_mode_mean_tokens":false"#, "no pooling"),
+        (r#""pooling_mode":"median""#, "median"),
+        (
+            r#""pooling_mode_median_tokens":true"#,
+            "pooling_mode_median_tokens",
+        ),
     ] {
-        let message = refusal(
-            "1_Pooling/config.json",
-            &format!(r#"{{"word_embedding_dimension":8,{modes}}}"#),
-        );
-        assert!(message.contains("set either"), "{message}");
+        let config = format!(r#"{{"word_embedding_dimension":8,{modes}}}"#);
+        let message = refusal("1_Pooling/config.json", &config);
+        assert!(message.contains(named), "{message}");
     }
 }
 
@@ -131,20 +151,46 @@ fn two_files_that_contradict_each_other_are_refused() {
 #[test]
 fn normalisation_follows_the_modules() {
     let modules = r#"[{"path":"","type":"Transformer"},{"path":"1_Pooling","type":"x.Pooling"}]"#;
-    assert!(!with("modules.json", modules).unwrap().normalize);
+    assert!(!with("modules.json", modules).unwrap().normalize());
 }
 
 #[test]
-fn unknown_and_missing_modules_are_refused() {
-    let dense = r#"[{"path":"","type":"a.Transformer"},{"path":"1_Pooling","type":"a.Pooling"},{"path":"2","type":"a.Dense"}]"#;
-    assert!(refusal("modules.json", dense).contains("Dense"));
-    assert!(refusal("modules.json", r#"[{"path":"","type":"a.Transformer"}]"#).contains("Pooling"));
+fn unknown_misplaced_and_missing_modules_are_refused() {
+    let of = |kinds: &[&str]| {
+        let modules = kinds
+            .iter()
+            .map(|kind| format!(r#"{{"path":"1_Pooling","type":"a.{kind}"}}"#));
+        format!("[{}]", modules.collect::<Vec<_>>().join(","))
+    };
+    for (kinds, named) in [
+        (
+            &["Transformer", "Pooling", "WordWeights"][..],
+            "WordWeights",
+        ),
+        (&["Transformer", "Normalize", "Pooling"], "Normalize"),
+        (&["Transformer", "Pooling", "Pooling"], "Pooling"),
+        (&["Pooling"], "Transformer"),
+        (&["Transformer"], "Pooling"),
+    ] {
+        let dir = folder();
+        fs::write(
+            dir.path().join("1_Pooling/config.json"),
+            r#"{"hidden_size":8,"word_embedding_dimension":8,"pooling_mode":"mean"}"#,
+        )
+        .unwrap();
+        fs::write(dir.path().join("modules.json"), of(kinds)).unwrap();
+        let message = Settings::read(dir.path()).unwrap_err().to_string();
+        assert!(
+            message.contains("modules.json") && message.contains(named),
+            "{message}"
+        );
+    }
     assert!(refusal("modules.json", "{").contains("cannot make sense of"));
 }
 
 #[test]
 fn the_length_must_fit_the_position_embeddings() {
-    for length in ["null", "0", "2", "513"] {
+    for length in ["0", "2", "513"] {
         refusal(
             "sentence_bert_config.json",
             &format!(r#"{{"max_seq_length":{length}}}"#),
@@ -155,6 +201,37 @@ fn the_length_must_fit_the_position_embeddings() {
             .unwrap()
             .max_length,
         512
+    );
+}
+
+/// Newer versions of sentence-transformers leave the length to the tokenizer, whose own number may mean "no limit".
+#[test]
+fn the_tokenizer_says_the_length_where_the_module_does_not() {
+    let length = |tokenizer: &str| {
+        let dir = folder();
+        fs::write(dir.path().join("sentence_bert_config.json"), "{}").unwrap();
+        fs::write(dir.path().join("tokenizer_config.json"), tokenizer).unwrap();
+        Settings::read(dir.path()).unwrap().max_length
+    };
+    assert_eq!(length(r#"{"model_max_length":24}"#), 24);
+    assert_eq!(length(r#"{"model_max_length":8192}"#), 512);
+    assert_eq!(
+        length(r#"{"model_max_length":1000000000000000019884624838656}"#),
+        512
+    );
+    assert_eq!(length("{}"), 512);
+}
+
+#[test]
+fn other_states_than_the_last_are_refused() {
+    let config = r#"{"max_seq_length":24,"modality_config":{"text":{"method":"forward","method_output_name":"pooler_output"}}}"#;
+    assert!(refusal("sentence_bert_config.json", config).contains("pooler_output"));
+    assert!(
+        with(
+            "sentence_bert_config.json",
+            &config.replace("pooler_output", "last_hidden_state")
+        )
+        .is_ok()
     );
 }
 
@@ -203,6 +280,127 @@ fn prompts_are_found_under_their_usual_names() {
 }
 
 #[test]
+fn a_default_prompt_that_is_none_of_the_prompts_is_refused() {
+    let content = r#"{"prompts":{"query":"q: "},"default_prompt_name":"sts"}"#;
+    let message = refusal("config_sentence_transformers.json", content);
+    assert!(
+        message.contains("sts") && message.contains("query"),
+        "{message}"
+    );
+}
+
+#[test]
+fn vectors_are_cut_to_what_the_folder_says() {
+    let dimension = |content| {
+        with("config_sentence_transformers.json", content).map(|settings| settings.dimension)
+    };
+    assert_eq!(dimension(r#"{"truncate_dim":4}"#).unwrap(), 4);
+    assert_eq!(
+        dimension(r#"{"truncate_dim":16}"#).unwrap(),
+        8,
+        "as sentence-transformers does"
+    );
+    assert_eq!(dimension(r#"{"truncate_dim":null}"#).unwrap(), 8);
+    assert!(
+        refusal("config_sentence_transformers.json", r#"{"truncate_dim":0}"#)
+            .contains("from 1 to 8")
+    );
+    assert!(
+        !with("config_sentence_transformers.json", r#"{"truncate_dim":4}"#)
+            .unwrap()
+            .normalize()
+    );
+}
+
+#[test]
+fn options_add_what_the_folder_leaves_out() {
+    let dir = folder();
+    fs::remove_file(dir.path().join("modules.json")).unwrap();
+    let message = Settings::read(dir.path()).unwrap_err().to_string();
+    assert!(
+        message.contains("modules.json") && message.contains("vinedb.json"),
+        "{message}"
+    );
+    fs::remove_file(dir.path().join("sentence_bert_config.json")).unwrap();
+    let options = ModelOptions {
+        pooling: Some(PoolingMode::Cls.into()),
+        normalize: Some(true),
+        max_length: Some(128),
+        lowercase: Some(true),
+        query_prefix: Some("query: ".into()),
+        document_prefix: Some("passage: ".into()),
+        dimensions: Some(5),
+        output: Some("461".into()),
+    };
+    options.write(dir.path()).unwrap();
+    let settings = Settings::read(dir.path()).unwrap();
+    assert_eq!(settings.pooling, PoolingMode::Cls.into());
+    assert_eq!(settings.steps, [Step::Normalize]);
+    assert_eq!(
+        (settings.max_length, settings.lowercase, settings.dimension),
+        (128, true, 5)
+    );
+    assert_eq!(
+        (&*settings.query_prefix, &*settings.document_prefix),
+        ("query: ", "passage: ")
+    );
+    assert_eq!(settings.output.as_deref(), Some("461"));
+}
+
+#[test]
+fn options_that_contradict_the_folder_are_refused_with_both_values() {
+    for (option, values) in [
+        (r#""pooling":"cls""#, ["cls", "mean"]),
+        (r#""normalize":false"#, ["false", "true"]),
+        (r#""max_length":128"#, ["128", "256"]),
+        (r#""lowercase":false"#, ["false", "true"]),
+        (r#""query_prefix":"q ""#, ["q ", "query: "]),
+        (r#""dimensions":9"#, ["9", "8"]),
+        (r#""dimension":4"#, ["dimension", "vinedb.json"]),
+    ] {
+        let dir = folder();
+        let prompts = r#"{"prompts":{"query":"query: "}}"#;
+        fs::write(
+            dir.path().join("config_sentence_transformers.json"),
+            prompts,
+        )
+        .unwrap();
+        fs::write(dir.path().join("vinedb.json"), format!("{{{option}}}")).unwrap();
+        let message = Settings::read(dir.path()).unwrap_err().to_string();
+        assert!(message.contains("vinedb.json"), "{message}");
+        assert!(
+            values.iter().all(|value| message.contains(value)),
+            "{option}: {message}"
+        );
+    }
+    let same =
+        r#"{"pooling":"mean","normalize":true,"max_length":256,"lowercase":true,"dimensions":8}"#;
+    assert!(with("vinedb.json", same).is_ok());
+    assert!(
+        with("vinedb.json", r#"{"pooling":"model"}"#)
+            .unwrap()
+            .pooling
+            .modes()
+            .is_empty()
+    );
+}
+
+#[test]
+fn the_onnx_file_may_lie_where_optimum_puts_it() {
+    let dir = folder();
+    fs::create_dir(dir.path().join("onnx")).unwrap();
+    fs::rename(
+        dir.path().join("model.onnx"),
+        dir.path().join("onnx/model.onnx"),
+    )
+    .unwrap();
+    assert_eq!(
+        Settings::read(dir.path()).unwrap().model,
+        dir.path().join("onnx/model.onnx")
+    );
+}
+
+#[test]
 fn the_hash_changes_with_every_part() {
     let hash = |file: &str, content: &str| {
         let dir = folder();
@@ -230,6 +428,12 @@ fn the_hash_changes_with_every_part() {
         hash(
             "config_sentence_transformers.json",
             r#"{"prompts":{"document":"q"}}"#,
+        ),
+        hash("config_sentence_transformers.json", r#"{"truncate_dim":4}"#),
+        hash("vinedb.json", r#"{"output":"461"}"#),
+        hash(
+            "1_Pooling/config.json",
+            r#"{"word_embedding_dimension":8,"pooling_mode":"mean","include_prompt":false}"#,
         ),
     ];
     let distinct: std::collections::HashSet<_> = hashes.iter().collect();

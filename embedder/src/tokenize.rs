@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::settings::Settings;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::{Tokenizer, TruncationDirection};
 
 /// Bytes per token that the first try reads: most texts have 3 to 5.
@@ -24,6 +25,8 @@ const LONGEST_WORD: usize = 256;
 pub(crate) struct Encoding {
     pub(crate) ids: Vec<u32>,
     pub(crate) type_ids: Vec<u32>,
+    /// How many of the first tokens are of a prompt that pooling leaves out; fewer than there are.
+    pub(crate) prompt: usize,
     /// Whether part of the text was left out.
     pub(crate) truncated: bool,
 }
@@ -34,9 +37,15 @@ pub(crate) struct TextTokenizer {
     /// Tokens for the text itself, special tokens not counted.
     room: usize,
     max_length: usize,
-    lowercase: bool,
-    query_prefix: String,
-    document_prefix: String,
+    query: Prompt,
+    document: Prompt,
+}
+
+/// What goes before a text.
+struct Prompt {
+    prefix: String,
+    /// Tokens that pooling leaves out with it.
+    skipped: usize,
 }
 
 impl TextTokenizer {
@@ -61,6 +70,9 @@ impl TextTokenizer {
             return Err(refuse(settings, "cuts long texts at their beginning", fix));
         }
         catch(|| tokenizer.with_padding(None).with_truncation(None).map(drop))?;
+        if settings.lowercase {
+            lowercase(&mut tokenizer);
+        }
         let special = catch(|| tokenizer.encode_fast("", true))?.len();
         if special == 0 || special >= settings.max_length {
             let found = format!(
@@ -71,13 +83,17 @@ impl TextTokenizer {
                 "put the model's own file there, whose post-processor adds such as [CLS] and [SEP]";
             return Err(refuse(settings, &found, fix));
         }
+        let prompt = |prefix: &String| Prompt::new(prefix, &tokenizer, settings);
+        let (query, document) = (
+            prompt(&settings.query_prefix)?,
+            prompt(&settings.document_prefix)?,
+        );
         Ok(Self {
             tokenizer,
             room: settings.max_length - special,
             max_length: settings.max_length,
-            lowercase: settings.lowercase,
-            query_prefix: settings.query_prefix.clone(),
-            document_prefix: settings.document_prefix.clone(),
+            query,
+            document,
         })
     }
 
@@ -86,48 +102,76 @@ impl TextTokenizer {
     /// A long text is read from its beginning, further and further until there are twice as many tokens as the model
     /// takes: what lies beyond cannot change those before.
     pub(crate) fn encode(&self, text: &str, purpose: Purpose) -> Result<Encoding> {
-        let prefix = self.prefix(purpose);
+        let prompt = match purpose {
+            Purpose::Query => &self.query,
+            Purpose::Document => &self.document,
+        };
         let mut bytes = self.max_length.saturating_mul(FIRST_BYTES_PER_TOKEN);
         let last = self.max_length.saturating_mul(LAST_BYTES_PER_TOKEN);
         loop {
             let piece = head(text, bytes);
-            let body = self.tokens(&prefixed(prefix, piece))?;
+            let body = self.tokens(&prefixed(&prompt.prefix, piece))?;
             let whole = piece.len() == text.len();
             if whole || body.len() >= 2 * self.max_length || bytes >= last {
-                return self.finish(body, !whole);
+                return self.finish(body, !whole, prompt.skipped);
             }
             bytes = bytes.saturating_mul(4).min(last);
         }
     }
 
-    fn prefix(&self, purpose: Purpose) -> &str {
-        match purpose {
-            Purpose::Query => &self.query_prefix,
-            Purpose::Document => &self.document_prefix,
-        }
-    }
-
     fn tokens(&self, text: &str) -> Result<tokenizers::Encoding> {
-        let text = if self.lowercase {
-            Cow::Owned(text.to_lowercase())
-        } else {
-            Cow::Borrowed(text)
-        };
-        catch(|| self.tokenizer.encode_fast(text.as_ref(), false))
+        catch(|| self.tokenizer.encode_fast(text, false))
     }
 
     /// Cuts to the model's length and adds the special tokens.
-    fn finish(&self, mut body: tokenizers::Encoding, cut: bool) -> Result<Encoding> {
+    fn finish(
+        &self,
+        mut body: tokenizers::Encoding,
+        cut: bool,
+        skipped: usize,
+    ) -> Result<Encoding> {
         let truncated = cut || body.len() > self.room;
         body.truncate(self.room, 0, TruncationDirection::Right);
         body.take_overflowing();
         let whole = catch(|| self.tokenizer.post_process(body, None, true))?;
         Ok(Encoding {
+            prompt: skipped.min(whole.len().saturating_sub(1)),
             ids: whole.get_ids().to_vec(),
             type_ids: whole.get_type_ids().to_vec(),
             truncated,
         })
     }
+}
+
+impl Prompt {
+    /// As sentence-transformers counts: the prompt's own tokens with the special ones before it.
+    fn new(prefix: &str, tokenizer: &Tokenizer, settings: &Settings) -> Result<Self> {
+        let mut skipped = 0;
+        if !settings.include_prompt && !prefix.is_empty() {
+            let tokens = catch(|| tokenizer.encode_fast(prefix, true))?;
+            let closed = tokens.get_special_tokens_mask().last() == Some(&1);
+            skipped = tokens.len() - usize::from(closed);
+            if skipped + 1 >= settings.max_length {
+                let found = format!(
+                    "makes {skipped} tokens of the prompt {prefix:?}, of {} tokens per text",
+                    settings.max_length
+                );
+                return Err(refuse(settings, &found, "use a shorter prompt"));
+            }
+        }
+        Ok(Self {
+            prefix: prefix.to_owned(),
+            skipped,
+        })
+    }
+}
+
+/// As sentence-transformers does for `do_lower_case`: before whatever else the tokenizer does to the text, and not to the
+/// special tokens that a text spells out.
+fn lowercase(tokenizer: &mut Tokenizer) {
+    let mut steps: Vec<NormalizerWrapper> = vec![Lowercase.into()];
+    steps.extend(tokenizer.get_normalizer().cloned());
+    tokenizer.with_normalizer(Some(Sequence::new(steps)));
 }
 
 fn refuse(settings: &Settings, found: &str, expected: &str) -> Error {

@@ -1,7 +1,8 @@
 //! Tokenization with a tokenizer made here: lower-cased words, some of them known, between `[CLS]` and `[SEP]`.
 
 use super::*;
-use crate::identity::Pooling;
+use crate::modules::Step;
+use crate::pooling::PoolingMode;
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::PathBuf;
@@ -12,14 +13,18 @@ fn settings() -> Settings {
     Settings {
         model: PathBuf::from("model.onnx"),
         tokenizer: PathBuf::from("folder/tokenizer.json"),
+        width: 4,
+        pooling: PoolingMode::Mean.into(),
+        include_prompt: true,
+        steps: vec![Step::Normalize],
+        full: 4,
         dimension: 4,
-        pooling: Pooling::Mean,
-        normalize: true,
         max_length: MAX_LENGTH,
         lowercase: false,
         pad_id: 0,
         query_prefix: String::new(),
         document_prefix: String::new(),
+        output: None,
     }
 }
 
@@ -189,7 +194,7 @@ proptest! {
     fn reading_a_part_changes_nothing(words in prop::collection::vec("red|wine|[a-z]{1,12}|\\PC{1,3}", 0..400)) {
         let text = words.join(" ");
         let tokenizer = load(&file(), &settings()).unwrap();
-        let whole = tokenizer.finish(tokenizer.tokens(&text).unwrap(), false).unwrap();
+        let whole = tokenizer.finish(tokenizer.tokens(&text).unwrap(), false, 0).unwrap();
         prop_assert_eq!(tokenizer.encode(&text, Purpose::Document).unwrap(), whole);
     }
 }

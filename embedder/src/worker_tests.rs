@@ -100,6 +100,7 @@ fn jobs(tokens: &[u32]) -> (Vec<Job>, Pending) {
         encoding: Encoding {
             ids: vec![token; 4],
             type_ids: vec![0; 4],
+            prompt: 0,
             truncated: false,
         },
         row,

@@ -5,7 +5,9 @@ use crate::onnx::{DIMENSION, Head, Tiny};
 use serde_json::json;
 use std::fs;
 use tempfile::TempDir;
-use vinedb_embedder::{Embed, Error, OnnxEmbedder, Options, Pooling, Purpose, Result, identity};
+use vinedb_embedder::{
+    Embed, Error, OnnxEmbedder, Options, PoolingMode, Purpose, Result, identity,
+};
 
 /// Tokens of the folders' vocabulary: words `w4` to `w15` are tokens 4 to 15, of which the models know those below 12.
 const WORDS: std::ops::Range<u32> = 4..16;
@@ -92,7 +94,7 @@ fn cls_pooling_takes_the_first_token() {
     let embedder = opened(&Tiny::default(), "cls");
     let rows = embedder.embed(&["w9", "w4 w5"], Purpose::Query).unwrap();
     assert_eq!(rows.data(), [1.0, 1.0, 1.0, 1.0]);
-    assert_eq!(embedder.identity().pooling, Pooling::Cls);
+    assert_eq!(embedder.identity().pooling, PoolingMode::Cls.into());
 }
 
 #[test]

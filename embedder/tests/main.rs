@@ -1,5 +1,6 @@
 //! The embedder against the real model: one binary, so that ONNX Runtime is loaded once.
 
+mod architectures;
 mod folders;
 mod golden;
 mod home;

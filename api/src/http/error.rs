@@ -187,6 +187,7 @@ fn of_embedder(error: &embedder::Error) -> (StatusCode, &'static str) {
         | E::RuntimeConflict { .. }
         | E::ModelLoad { .. }
         | E::Options { .. }
+        | E::UnknownPooling { .. }
         | E::Run { .. }
         | E::OutputShape { .. }
         | E::NotFinite { .. }

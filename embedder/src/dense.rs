@@ -1,0 +1,201 @@
+//! A linear layer after the pooling, as sentence-transformers' `Dense` module: `activation(weight · vector + bias)`.
+//!
+//! Reads `config.json` and `model.safetensors` of the module's folder. Invariant: weight and bias have the shapes that
+//! `config.json` names. It does not know what comes before and after it.
+
+use crate::error::{Error, Result};
+use crate::settings::{contradiction, read_json};
+use safetensors::{Dtype, SafeTensors};
+use serde::Deserialize;
+use std::path::{Path, PathBuf};
+
+/// What a Dense module's `config.json` says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DenseConfig {
+    pub(crate) weights: PathBuf,
+    pub(crate) input: usize,
+    pub(crate) output: usize,
+    bias: bool,
+    pub(crate) activation: Activation,
+}
+
+/// The functions that are supported; PyTorch's, by the last part of their names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Activation {
+    Identity,
+    Tanh,
+    Relu,
+    Sigmoid,
+}
+
+#[derive(Deserialize)]
+struct File {
+    in_features: usize,
+    out_features: usize,
+    #[serde(default = "yes")]
+    bias: bool,
+    #[serde(default = "tanh")]
+    activation_function: String,
+    #[serde(default = "sentence")]
+    module_input_name: String,
+    module_output_name: Option<String>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn tanh() -> String {
+    "torch.nn.modules.activation.Tanh".into()
+}
+
+fn sentence() -> String {
+    SENTENCE.into()
+}
+
+/// What pooling makes and what comes out at the end, as sentence-transformers calls it.
+const SENTENCE: &str = "sentence_embedding";
+
+impl DenseConfig {
+    /// Reads the module's folder; its weights are only located.
+    pub(crate) fn read(folder: &Path) -> Result<Self> {
+        let path = folder.join("config.json");
+        let file: File = read_json("Dense module's config.json", &path)?;
+        for name in [
+            Some(&file.module_input_name),
+            file.module_output_name.as_ref(),
+        ] {
+            if let Some(name) = name.filter(|name| *name != SENTENCE) {
+                let found = format!("works on `{name}`");
+                let fix = format!(
+                    "only a layer after the pooling, from `{SENTENCE}` to `{SENTENCE}`, is supported"
+                );
+                return Err(contradiction(&path, found, fix));
+            }
+        }
+        let weights = folder.join("model.safetensors");
+        if !weights.is_file() {
+            return Err(Error::MissingModelFile {
+                file: "Dense module's model.safetensors",
+                path: weights,
+            });
+        }
+        Ok(Self {
+            weights,
+            input: file.in_features,
+            output: file.out_features,
+            bias: file.bias,
+            activation: Activation::read(&file.activation_function, &path)?,
+        })
+    }
+}
+
+impl Activation {
+    fn read(name: &str, path: &Path) -> Result<Self> {
+        match name
+            .strip_prefix("torch.")
+            .and_then(|name| name.rsplit('.').next())
+        {
+            Some("Identity") => Ok(Self::Identity),
+            Some("Tanh") => Ok(Self::Tanh),
+            Some("ReLU") => Ok(Self::Relu),
+            Some("Sigmoid") => Ok(Self::Sigmoid),
+            _ => Err(contradiction(
+                path,
+                format!("has the activation function `{name}`"),
+                "of PyTorch's, only Identity, Tanh, ReLU and Sigmoid are supported",
+            )),
+        }
+    }
+
+    /// Its name where it is part of an identity.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Identity => "identity",
+            Self::Tanh => "tanh",
+            Self::Relu => "relu",
+            Self::Sigmoid => "sigmoid",
+        }
+    }
+
+    pub(crate) fn apply(self, value: f32) -> f32 {
+        match self {
+            Self::Identity => value,
+            Self::Tanh => value.tanh(),
+            Self::Relu => value.max(0.0),
+            Self::Sigmoid => 1.0 / (1.0 + (-value).exp()),
+        }
+    }
+}
+
+/// The layer with its weights: `output` rows of `input` values.
+#[derive(Debug, PartialEq)]
+pub(crate) struct Dense {
+    weight: Vec<f32>,
+    bias: Vec<f32>,
+    input: usize,
+    activation: Activation,
+}
+
+impl Dense {
+    /// Reads the weights.
+    pub(crate) fn open(config: &DenseConfig) -> Result<Self> {
+        let path = &config.weights;
+        let bytes = std::fs::read(path).map_err(|source| Error::Io {
+            path: path.clone(),
+            source,
+        })?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| Error::Unreadable {
+            path: path.clone(),
+            source: error.into(),
+        })?;
+        let read = |name: &str, shape: &[usize]| floats(&tensors, name, shape, path);
+        let bias = if config.bias {
+            read("linear.bias", &[config.output])?
+        } else {
+            vec![0.0; config.output]
+        };
+        Ok(Self {
+            weight: read("linear.weight", &[config.output, config.input])?,
+            bias,
+            input: config.input,
+            activation: config.activation,
+        })
+    }
+
+    /// The layer's answer to a vector of its input's width.
+    pub(crate) fn apply(&self, vector: &[f32]) -> Vec<f32> {
+        let rows = self.weight.chunks_exact(self.input).zip(&self.bias);
+        let answer = rows.map(|(row, bias)| {
+            let sum: f32 = row.iter().zip(vector).map(|(a, b)| a * b).sum();
+            self.activation.apply(sum + bias)
+        });
+        answer.collect()
+    }
+}
+
+/// A tensor of 32-bit floats.
+fn floats(tensors: &SafeTensors<'_>, name: &str, shape: &[usize], path: &Path) -> Result<Vec<f32>> {
+    let expected =
+        || format!("a tensor `{name}` of 32-bit floats and shape {shape:?} was expected");
+    let Ok(tensor) = tensors.tensor(name) else {
+        let found = format!("holds {:?}", tensors.names());
+        return Err(contradiction(path, found, expected()));
+    };
+    if tensor.dtype() != Dtype::F32 || tensor.shape() != shape {
+        let found = format!(
+            "holds `{name}` of type {:?} and shape {:?}",
+            tensor.dtype(),
+            tensor.shape()
+        );
+        return Err(contradiction(path, found, expected()));
+    }
+    let values = tensor.data().chunks_exact(4);
+    Ok(values
+        .map(|bytes| f32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]))
+        .collect())
+}
+
+#[cfg(test)]
+#[path = "dense_tests.rs"]
+mod tests;
