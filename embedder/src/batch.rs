@@ -2,10 +2,11 @@
 //!
 //! Two lanes. A query batch is built around the oldest query, with those nearest to it in length. Documents are taken a
 //! *generation* at a time: all that wait are sorted by length and cut into batches, and later ones wait for the next
-//! generation, so that none waits forever. Queries go first, but never twice in a row while documents wait.
+//! generation, so that none waits forever. Queries go first; after four batches of them in a row, documents that wait get one.
 //!
-//! A batch costs rows x longest text, its *padded tokens*. Invariant: a batch of several texts never exceeds the budget; a
-//! longer text goes alone. When less waits than fills every worker's budget, it is shared out evenly.
+//! A batch costs rows x longest text, its *padded tokens*. Invariant: a batch of several texts never exceeds the budget, nor
+//! the largest number of texts; a longer text goes alone. When less waits than fills every worker's budget, it is shared out
+//! evenly.
 
 use crate::Purpose;
 use std::cmp::Reverse;
@@ -13,6 +14,24 @@ use std::collections::VecDeque;
 
 /// How many of the oldest queries are looked at for one batch.
 const QUERY_WINDOW: usize = 256;
+
+/// Batches of queries in a row while documents wait.
+const QUERY_BATCHES: usize = 4;
+
+/// How large a batch may be.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Size {
+    /// Padded tokens of a batch of several texts.
+    pub(crate) tokens: usize,
+    /// Texts; at least 1.
+    pub(crate) texts: usize,
+}
+
+impl Size {
+    fn holds(self, texts: usize, longest: usize) -> bool {
+        texts <= self.texts && texts * longest <= self.tokens
+    }
+}
 
 /// A waiting text: its token count and whatever the queue's owner needs to know of it.
 #[derive(Debug)]
@@ -24,24 +43,43 @@ struct Waiting<T> {
 /// The texts that wait for the model.
 #[derive(Debug)]
 pub(crate) struct Planner<T> {
-    budget: usize,
+    size: Size,
     queries: VecDeque<Waiting<T>>,
     documents: Vec<Waiting<T>>,
     /// The rest of the current generation, the batch that is next last.
     generation: Vec<Vec<Waiting<T>>>,
-    documents_are_due: bool,
+    /// Batches of queries since the last one of documents.
+    query_batches: usize,
 }
 
 impl<T> Planner<T> {
-    /// A planner whose batches hold at most `budget` padded tokens.
-    pub(crate) fn new(budget: usize) -> Self {
+    /// A planner whose batches are at most of `size`.
+    pub(crate) fn new(size: Size) -> Self {
         Self {
-            budget,
+            size,
             queries: VecDeque::new(),
             documents: Vec::new(),
             generation: Vec::new(),
-            documents_are_due: false,
+            query_batches: 0,
         }
+    }
+
+    /// Sets how many padded tokens the batches that are made from now on may hold.
+    pub(crate) fn set_tokens(&mut self, tokens: usize) {
+        self.size.tokens = tokens;
+    }
+
+    /// Whether what waits fills a batch.
+    pub(crate) fn has_a_full_batch(&self) -> bool {
+        let documents = self
+            .documents
+            .iter()
+            .chain(self.generation.iter().flatten());
+        let all = self.queries.iter().chain(documents);
+        let (texts, tokens) = all.fold((0, 0), |(texts, tokens), waiting| {
+            (texts + 1, tokens + waiting.tokens)
+        });
+        texts >= self.size.texts || tokens >= self.size.tokens
     }
 
     /// Adds a text of `tokens` tokens to the end of its lane.
@@ -93,11 +131,12 @@ impl<T> Planner<T> {
     /// The texts that one of `workers` workers should take now; nothing when nothing waits.
     pub(crate) fn next(&mut self, workers: usize) -> Option<Vec<T>> {
         let documents_wait = !self.documents.is_empty() || !self.generation.is_empty();
-        let batch = if self.queries.is_empty() || (self.documents_are_due && documents_wait) {
-            self.documents_are_due = false;
+        let are_due = documents_wait && self.query_batches >= QUERY_BATCHES;
+        let batch = if self.queries.is_empty() || are_due {
+            self.query_batches = 0;
             self.next_documents(workers)?
         } else {
-            self.documents_are_due = true;
+            self.query_batches += 1;
             self.next_queries(workers)
         };
         Some(batch.into_iter().map(|waiting| waiting.value).collect())
@@ -105,19 +144,19 @@ impl<T> Planner<T> {
 
     fn next_documents(&mut self, workers: usize) -> Option<Vec<Waiting<T>>> {
         if self.generation.is_empty() {
-            let budget = share(
-                self.budget,
+            let size = share(
+                self.size,
                 self.documents.iter().map(|waiting| waiting.tokens),
                 workers,
             );
-            self.generation = cut(std::mem::take(&mut self.documents), budget);
+            self.generation = cut(std::mem::take(&mut self.documents), size);
         }
         self.generation.pop()
     }
 
     fn next_queries(&mut self, workers: usize) -> Vec<Waiting<T>> {
-        let budget = share(
-            self.budget,
+        let size = share(
+            self.size,
             self.queries.iter().map(|waiting| waiting.tokens),
             workers,
         );
@@ -127,7 +166,7 @@ impl<T> Planner<T> {
             .range(..window)
             .map(|waiting| waiting.tokens)
             .collect();
-        let mut chosen = nearest_to_first(&lengths, budget);
+        let mut chosen = nearest_to_first(&lengths, size);
         chosen.sort_unstable_by_key(|&index| Reverse(index));
         let mut batch: Vec<_> = chosen
             .into_iter()
@@ -138,21 +177,24 @@ impl<T> Planner<T> {
     }
 }
 
-/// The budget of one batch: `budget`, or with several workers an even share of what waits where that is less.
-fn share(budget: usize, lengths: impl Iterator<Item = usize>, workers: usize) -> usize {
+/// The size of one batch: `size`, or with several workers an even share of what waits where that is less.
+fn share(size: Size, lengths: impl Iterator<Item = usize>, workers: usize) -> Size {
     match workers {
-        0 | 1 => budget,
-        _ => budget.min(lengths.sum::<usize>().div_ceil(workers)),
+        0 | 1 => size,
+        _ => Size {
+            tokens: size.tokens.min(lengths.sum::<usize>().div_ceil(workers)),
+            ..size
+        },
     }
 }
 
 /// Sorts by length and cuts into batches; the longest texts come last, as they are taken from the end.
-fn cut<T>(mut texts: Vec<Waiting<T>>, budget: usize) -> Vec<Vec<Waiting<T>>> {
+fn cut<T>(mut texts: Vec<Waiting<T>>, size: Size) -> Vec<Vec<Waiting<T>>> {
     texts.sort_by_key(|waiting| Reverse(waiting.tokens));
     let mut batches: Vec<Vec<Waiting<T>>> = Vec::new();
     for text in texts {
         match batches.last_mut() {
-            Some(batch) if (batch.len() + 1) * batch[0].tokens <= budget => batch.push(text),
+            Some(batch) if size.holds(batch.len() + 1, batch[0].tokens) => batch.push(text),
             _ => batches.push(vec![text]),
         }
     }
@@ -161,7 +203,7 @@ fn cut<T>(mut texts: Vec<Waiting<T>>, budget: usize) -> Vec<Vec<Waiting<T>>> {
 }
 
 /// The first text and as many others as fit, those of similar length first.
-fn nearest_to_first(lengths: &[usize], budget: usize) -> Vec<usize> {
+fn nearest_to_first(lengths: &[usize], size: Size) -> Vec<usize> {
     let Some(&first) = lengths.first() else {
         return Vec::new();
     };
@@ -171,7 +213,7 @@ fn nearest_to_first(lengths: &[usize], budget: usize) -> Vec<usize> {
     let mut longest = first;
     for index in others {
         let width = longest.max(lengths[index]);
-        if (chosen.len() + 1) * width > budget {
+        if !size.holds(chosen.len() + 1, width) {
             break;
         }
         longest = width;

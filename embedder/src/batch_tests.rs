@@ -5,8 +5,18 @@ use Purpose::{Document, Query};
 use proptest::prelude::*;
 
 /// A planner over texts that are known by their number and length.
-fn planner(budget: usize, texts: &[(Purpose, usize)]) -> Planner<(usize, usize)> {
-    let mut planner = Planner::new(budget);
+fn planner(tokens: usize, texts: &[(Purpose, usize)]) -> Planner<(usize, usize)> {
+    sized(
+        Size {
+            tokens,
+            texts: 1000,
+        },
+        texts,
+    )
+}
+
+fn sized(size: Size, texts: &[(Purpose, usize)]) -> Planner<(usize, usize)> {
+    let mut planner = Planner::new(size);
     for (number, &(purpose, tokens)) in texts.iter().enumerate() {
         planner.push(purpose, tokens, (number, tokens));
     }
@@ -46,28 +56,54 @@ fn a_text_above_the_budget_goes_alone() {
         20,
         &[(Document, 100), (Document, 5), (Query, 50), (Query, 50)],
     );
-    assert_eq!(numbers(planner.next(1)), [2]);
-    assert_eq!(numbers(planner.next(1)), [0]);
-    assert_eq!(numbers(planner.next(1)), [3]);
-    assert_eq!(numbers(planner.next(1)), [1]);
+    for number in [2, 3, 0, 1] {
+        assert_eq!(numbers(planner.next(1)), [number]);
+    }
 }
 
 #[test]
-fn queries_go_first_and_never_twice_while_documents_wait() {
-    let mut planner = planner(
-        10,
-        &[
-            (Document, 10),
-            (Document, 10),
-            (Query, 10),
-            (Query, 10),
-            (Query, 10),
-        ],
-    );
+fn no_batch_has_more_texts_than_allowed() {
+    let size = Size {
+        tokens: 1000,
+        texts: 3,
+    };
+    for purpose in [Query, Document] {
+        let mut planner = sized(size, &[(purpose, 2); 7]);
+        let sizes = std::iter::from_fn(|| planner.next(1)).map(|batch| batch.len());
+        let mut sizes: Vec<_> = sizes.collect();
+        sizes.sort_unstable();
+        assert_eq!(sizes, [1, 3, 3]);
+    }
+}
+
+#[test]
+fn a_batch_is_full_by_its_texts_or_its_tokens() {
+    let size = Size {
+        tokens: 20,
+        texts: 3,
+    };
+    let is_full = |texts: &[_]| sized(size, texts).has_a_full_batch();
+    assert!(!is_full(&[]) && !is_full(&[(Query, 9), (Document, 9)]));
+    assert!(is_full(&[(Query, 1), (Query, 1), (Document, 1)]));
+    assert!(is_full(&[(Query, 9), (Document, 11)]));
+}
+
+#[test]
+fn a_smaller_budget_holds_for_the_batches_made_after_it() {
+    let mut planner = planner(40, &[(Query, 10); 6]);
+    assert_eq!(planner.next(1).unwrap().len(), 4);
+    planner.set_tokens(10);
+    assert_eq!(planner.next(1).unwrap().len(), 1);
+}
+
+#[test]
+fn queries_go_first_and_leave_documents_one_batch_in_five() {
+    let texts = [[(Document, 10); 2].as_slice(), &[(Query, 10); 10]].concat();
+    let mut planner = planner(10, &texts);
     let order: Vec<_> = std::iter::from_fn(|| planner.next(1))
         .map(|batch| numbers(Some(batch))[0])
         .collect();
-    assert_eq!(order, [2, 0, 3, 1, 4]);
+    assert_eq!(order, [2, 3, 4, 5, 0, 6, 7, 8, 9, 1, 10, 11]);
 }
 
 #[test]
@@ -132,12 +168,13 @@ fn texts() -> impl Strategy<Value = Vec<(Purpose, usize)>> {
 
 proptest! {
     #[test]
-    fn every_text_comes_out_once_and_within_the_budget(texts in texts(), budget in 1_usize..2000, workers in 0_usize..5) {
-        let mut planner = planner(budget, &texts);
+    fn every_text_comes_out_once_and_within_the_budget(texts in texts(), budget in 1_usize..2000, most in 1_usize..90, workers in 0_usize..5) {
+        let mut planner = sized(Size { tokens: budget, texts: most }, &texts);
         let mut seen = Vec::new();
         while let Some(batch) = planner.next(workers) {
             let longest = batch.iter().map(|&(_, tokens)| tokens).max().expect("no batch is empty");
             prop_assert!(batch.len() == 1 || batch.len() * longest <= budget);
+            prop_assert!(batch.len() <= most);
             seen.extend(batch.into_iter().map(|(number, _)| number));
         }
         seen.sort_unstable();

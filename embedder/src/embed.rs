@@ -13,7 +13,7 @@ use std::sync::mpsc::Receiver;
 pub enum Purpose {
     /// Somebody waits for it: query prefix, ahead of every document in the queue.
     Query,
-    /// Bulk: document prefix, whenever no query waits, and at least every other batch.
+    /// Bulk: document prefix, whenever no query waits, and at least every fifth batch.
     Document,
 }
 

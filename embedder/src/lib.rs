@@ -30,6 +30,7 @@ mod layers;
 mod model;
 mod modules;
 mod output;
+mod pace;
 mod pool;
 mod pooling;
 mod prompts;

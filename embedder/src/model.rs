@@ -3,12 +3,13 @@
 //! Texts are tokenized in the caller's thread, in parts, so that the model works on the first while the next are made
 //! ready. Sessions belong to the workers.
 
+use crate::batch::Size;
 use crate::embed::{Embed, Pending, Purpose};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
 use crate::layers::Layers;
 use crate::runtime;
-use crate::session::ModelSession;
+use crate::session::{Loading, ModelSession};
 use crate::settings::Settings;
 use crate::tokenize::{Encoding, TextTokenizer};
 use crate::worker::{Job, Limits, Opener, Run, Workers};
@@ -16,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
+use std::time::Duration;
 
 /// Texts that are tokenized before the first of them is queued.
 const PART: usize = 128;
@@ -24,12 +26,23 @@ const PART: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Sessions at most, each on one thread and with its own memory (some 100 MB for a small model). 0, the default:
-    /// one per core. The first is opened at once, the others when texts wait.
+    /// Sessions at most, each with its own threads and memory (some 100 MB for a small model). 0, the default: as many as
+    /// the cores give when each takes its `threads`. The first is opened at once, the others when texts wait.
     pub sessions: usize,
-    /// Tokens per batch, padding included; 256 by default. More make a query wait longer behind a bulk import, and gain
+    /// Threads per session; 1 by default. Sessions side by side embed more texts per second; more threads answer a single
+    /// long text sooner.
+    pub threads: usize,
+    /// Texts per batch at most; 256 by default.
+    pub batch_texts: usize,
+    /// Tokens per batch at most, padding included; 256 by default. More make a query wait longer behind a bulk import, and gain
     /// nothing: of 256, 512, 1024 and 2048, the smallest embedded the most texts per second of processor time.
     pub token_budget: usize,
+    /// Milliseconds that a batch may take; 100 by default. Batches get smaller than `token_budget` where the model is measured
+    /// to be slower, so that a query never waits long behind one. A text that takes longer goes alone.
+    pub batch_ms: u64,
+    /// Milliseconds that a text may wait for others to fill its batch; 0 by default: texts that come while a batch runs share
+    /// the next one anyway, and waiting gains nothing on CPUs.
+    pub wait_ms: u64,
     /// Texts that may wait, documents and queries apart; 4096 by default. More queries are refused, more documents wait
     /// in their callers.
     pub queue_texts: usize,
@@ -43,7 +56,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             sessions: 0,
+            threads: 1,
+            batch_texts: 256,
             token_budget: 256,
+            batch_ms: 100,
+            wait_ms: 0,
             queue_texts: 4096,
             quick_start: false,
         }
@@ -68,6 +85,12 @@ impl Options {
                 sessions: 1025.., ..
             } => refuse("sessions", self.sessions, "from 0 (one per core) to 1024"),
             Self {
+                threads: 0 | 1025..,
+                ..
+            } => refuse("threads", self.threads, "from 1 to 1024"),
+            Self { batch_texts: 0, .. } => refuse("batch_texts", 0, "at least 1"),
+            Self { batch_ms: 0, .. } => refuse("batch_ms", 0, "at least 1"),
+            Self {
                 token_budget: 0 | 1_048_577..,
                 ..
             } => refuse("token_budget", self.token_budget, "from 1 to 1048576"),
@@ -79,13 +102,18 @@ impl Options {
     fn limits(&self) -> Limits {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let sessions = if self.sessions == 0 {
-            cores()
+            (cores() / self.threads).max(1)
         } else {
             self.sessions
         };
         Limits {
             sessions,
-            token_budget: self.token_budget,
+            batch: Size {
+                tokens: self.token_budget,
+                texts: self.batch_texts,
+            },
+            longest_batch: Duration::from_millis(self.batch_ms),
+            longest_wait: Duration::from_millis(self.wait_ms),
             queue_texts: self.queue_texts,
         }
     }
@@ -107,7 +135,7 @@ impl OnnxEmbedder {
     pub fn open(name: &str, dir: &Path, runtime: &Path, options: &Options) -> Result<Self> {
         options.validate()?;
         let settings = Settings::read(dir)?;
-        let open = opener(&settings, runtime, options.quick_start)?;
+        let open = opener(&settings, runtime, options)?;
         // The session takes longest: tokenizer and hash are made ready beside it.
         let (session, tokenizer, identity) = std::thread::scope(|scope| {
             let session = scope.spawn(&open);
@@ -143,12 +171,16 @@ impl OnnxEmbedder {
     }
 }
 
-fn opener(settings: &Settings, runtime: &Path, quick: bool) -> Result<Opener> {
+fn opener(settings: &Settings, runtime: &Path, options: &Options) -> Result<Opener> {
     let environment = runtime::environment(runtime)?;
     let layers = Arc::new(Layers::open(settings)?);
     let settings = settings.clone();
+    let loading = Loading {
+        quick: options.quick_start,
+        threads: options.threads,
+    };
     Ok(Box::new(move || {
-        let mut session = ModelSession::open(&settings, &layers, &environment, quick)?;
+        let mut session = ModelSession::open(&settings, &layers, &environment, loading)?;
         Ok(Box::new(move |batch: &[&Encoding]| session.run(batch)) as Run)
     }))
 }

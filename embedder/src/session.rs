@@ -1,7 +1,7 @@
 //! One ONNX session: padded tensors in, one vector per text out.
 //!
-//! Invariant: what comes out has the dimension that the model's files say and is finite. One thread per session, none of them
-//! spinning: sessions side by side beat threads within one. What goes in is `input.rs`' matter, what comes out `output.rs`'.
+//! Invariant: what comes out has the dimension that the model's files say and is finite. No thread spins while
+//! it waits, and one per session is the usual number: sessions side by side beat threads within one. What goes in is `input.rs`' matter, what comes out `output.rs`'.
 
 use crate::error::{Error, Result};
 use crate::input::Input;
@@ -14,6 +14,15 @@ use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
 use std::sync::Arc;
 
+/// How a model is loaded.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Loading {
+    /// As it stands, without rewriting it for speed, which takes most of the time of loading.
+    pub(crate) quick: bool,
+    /// Threads of the session.
+    pub(crate) threads: usize,
+}
+
 /// A loaded model. `run` needs it exclusively, so that a worker thread owns it.
 pub(crate) struct ModelSession {
     session: Session,
@@ -24,15 +33,14 @@ pub(crate) struct ModelSession {
 }
 
 impl ModelSession {
-    /// Loads the model on one thread and checks that its inputs and outputs are those of a text encoder. `quick`: as it
-    /// stands, without rewriting it for speed, which takes most of the time of loading.
+    /// Loads the model and checks that its inputs and outputs are those of a text encoder.
     pub(crate) fn open(
         settings: &Settings,
         layers: &Arc<Layers>,
         environment: &Environment,
-        quick: bool,
+        loading: Loading,
     ) -> Result<Self> {
-        let session = load(settings, environment, quick).map_err(|error| Error::ModelLoad {
+        let session = load(settings, environment, loading).map_err(|error| Error::ModelLoad {
             path: settings.model.clone(),
             source: error.into(),
         })?;
@@ -73,15 +81,15 @@ impl ModelSession {
     }
 }
 
-fn load(settings: &Settings, environment: &Environment, quick: bool) -> ort::Result<Session> {
-    let level = if quick {
+fn load(settings: &Settings, environment: &Environment, loading: Loading) -> ort::Result<Session> {
+    let level = if loading.quick {
         GraphOptimizationLevel::Disable
     } else {
         GraphOptimizationLevel::All
     };
     Session::builder(environment)?
         .with_optimization_level(level)?
-        .with_intra_threads(1)?
+        .with_intra_threads(loading.threads)?
         .with_inter_threads(1)?
         .with_intra_op_spinning(false)?
         .with_inter_op_spinning(false)?

@@ -1,18 +1,20 @@
 //! Worker threads, each with a session of its own, behind one bounded queue.
 //!
 //! Invariants: every queued text is answered, skipped because its caller left, or its channel closes: nobody waits in
-//! vain. A text that fails, fails alone. A panic below costs the session, which is opened anew, never the thread's
+//! vain. A text that fails, fails alone: the batch is halved until it is found. A panic below costs the session, which is opened anew, never the thread's
 //! callers. Dropping [`Workers`] ends every thread. Which texts go together is `batch.rs`' matter.
 
 use crate::Purpose;
-use crate::batch::Planner;
+use crate::batch::{Planner, Size};
 use crate::embed::Answer;
 use crate::error::{Error, Result};
+use crate::pace::Pace;
 use crate::tokenize::Encoding;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::mpsc::Sender;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 /// A session: the vectors of a batch, in its order. Owned by one thread.
 pub(crate) type Run = Box<dyn FnMut(&[&Encoding]) -> Result<Vec<Vec<f32>>> + Send>;
@@ -43,8 +45,12 @@ impl Job {
 pub(crate) struct Limits {
     /// Sessions at most; at least 1.
     pub(crate) sessions: usize,
-    /// Padded tokens per batch.
-    pub(crate) token_budget: usize,
+    /// The largest batch.
+    pub(crate) batch: Size,
+    /// How long a batch may take, by what the ones before it took.
+    pub(crate) longest_batch: Duration,
+    /// How long a text may wait for others to fill its batch.
+    pub(crate) longest_wait: Duration,
     /// Texts per lane.
     pub(crate) queue_texts: usize,
 }
@@ -64,6 +70,9 @@ struct Shared {
 
 struct State {
     planner: Planner<Job>,
+    pace: Pace,
+    /// Since when something has been waiting.
+    since: Option<Instant>,
     workers: usize,
     idle: usize,
     closed: bool,
@@ -74,7 +83,9 @@ impl Workers {
     /// Starts one worker with the session `first`; further ones are opened by `open` when there is a backlog.
     pub(crate) fn start(first: Run, open: Opener, limits: Limits) -> Result<Self> {
         let state = State {
-            planner: Planner::new(limits.token_budget),
+            planner: Planner::new(limits.batch),
+            pace: Pace::default(),
+            since: None,
             workers: 0,
             idle: 0,
             closed: false,
@@ -106,6 +117,7 @@ impl Workers {
             Purpose::Query => {}
             Purpose::Document => state = self.0.wait_for_room(state)?,
         }
+        state.since.get_or_insert_with(Instant::now);
         for job in jobs {
             state.planner.push(purpose, job.encoding.ids.len(), job);
         }
@@ -206,7 +218,12 @@ impl Shared {
                 }
             }
             let Some(batch) = self.next() else { return };
-            answer(&batch, &mut session, &self.open);
+            let began = Instant::now();
+            if answer(&batch, &mut session, &self.open) {
+                let longest = batch.iter().map(|job| job.encoding.ids.len()).max();
+                let tokens = longest.unwrap_or(0) * batch.len();
+                self.lock().pace.observe(tokens, began.elapsed());
+            }
         }
     }
 
@@ -217,26 +234,67 @@ impl Shared {
             if state.closed {
                 return None;
             }
-            let workers = state.workers;
-            match state.planner.next(workers) {
-                Some(mut batch) => {
-                    self.room.notify_all();
-                    batch.retain(Job::is_wanted);
-                    if !batch.is_empty() {
-                        self.grow(&mut state);
-                        return Some(batch);
-                    }
+            if let Some(rest) = self.time_to_fill(&state) {
+                state = self.sleep(state, Some(rest));
+                continue;
+            }
+            match self.take(&mut state) {
+                Some(batch) if batch.is_empty() => {}
+                Some(batch) => {
+                    self.grow(&mut state);
+                    return Some(batch);
                 }
-                None => {
-                    state.idle += 1;
-                    state = self
-                        .work
-                        .wait(state)
-                        .unwrap_or_else(PoisonError::into_inner);
-                    state.idle -= 1;
-                }
+                None => state = self.sleep(state, None),
             }
         }
+    }
+
+    /// The wanted texts of the planner's next batch; nothing when nothing waits.
+    fn take(&self, state: &mut State) -> Option<Vec<Job>> {
+        let Limits {
+            batch,
+            longest_batch,
+            ..
+        } = self.limits;
+        let tokens = state.pace.budget(batch.tokens, longest_batch);
+        state.planner.set_tokens(tokens);
+        let workers = state.workers;
+        let mut batch = state.planner.next(workers)?;
+        if state.planner.is_empty() {
+            state.since = None;
+        }
+        self.room.notify_all();
+        batch.retain(Job::is_wanted);
+        Some(batch)
+    }
+
+    /// How long what waits may still wait for more.
+    fn time_to_fill(&self, state: &State) -> Option<Duration> {
+        let waited = state.since?.elapsed();
+        let rest = self.limits.longest_wait.checked_sub(waited)?;
+        let may_wait = !rest.is_zero() && !state.planner.is_empty();
+        (may_wait && !state.planner.has_a_full_batch()).then_some(rest)
+    }
+
+    /// Waits for work, at most so long.
+    fn sleep<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        most: Option<Duration>,
+    ) -> MutexGuard<'a, State> {
+        state.idle += 1;
+        let mut state = match most {
+            None => self
+                .work
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner),
+            Some(most) => {
+                let woken = self.work.wait_timeout(state, most);
+                woken.unwrap_or_else(PoisonError::into_inner).0
+            }
+        };
+        state.idle -= 1;
+        state
     }
 
     /// Gives up this worker. The last one answers all that wait; a later submission tries again.
@@ -253,19 +311,24 @@ impl Shared {
     }
 }
 
-/// Answers every text of `batch`. When the batch fails, each text is tried alone, so that only the culprit fails.
-fn answer(batch: &[Job], session: &mut Option<Run>, open: &Opener) {
+/// Answers every text of `batch`; whether it went through as a whole. When it fails, its halves are tried, down to the texts
+/// at fault, so that only these fail.
+fn answer(batch: &[Job], session: &mut Option<Run>, open: &Opener) -> bool {
     let encodings: Vec<&Encoding> = batch.iter().map(|job| &job.encoding).collect();
-    match attempt(&encodings, session, open) {
-        Ok(rows) => batch
-            .iter()
-            .zip(rows)
-            .for_each(|(job, row)| job.answer(Ok(row))),
-        Err(error) if batch.len() == 1 => batch[0].answer(Err(Arc::new(error))),
-        Err(_) => batch
-            .chunks(1)
-            .for_each(|alone| answer(alone, session, open)),
+    match (attempt(&encodings, session, open), batch) {
+        (Ok(rows), _) => {
+            let answered = batch.iter().zip(rows);
+            answered.for_each(|(job, row)| job.answer(Ok(row)));
+            return true;
+        }
+        (Err(error), [job]) => job.answer(Err(Arc::new(error))),
+        (Err(_), _) => {
+            let (first, second) = batch.split_at(batch.len() / 2);
+            answer(first, session, open);
+            answer(second, session, open);
+        }
     }
+    false
 }
 
 /// Runs a batch; a panic costs the session, since nobody knows what state it is in.

@@ -8,6 +8,9 @@ use crate::embed::Pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, channel};
 
+#[path = "waiting_tests.rs"]
+mod waiting;
+
 const BAD: u32 = 1001;
 const PANIC: u32 = 1002;
 const WAIT: u32 = 1003;
@@ -88,7 +91,12 @@ impl Rig {
 fn limits(sessions: usize, queue_texts: usize) -> Limits {
     Limits {
         sessions,
-        token_budget: 8,
+        batch: Size {
+            tokens: 8,
+            texts: 100,
+        },
+        longest_batch: Duration::MAX,
+        longest_wait: Duration::ZERO,
         queue_texts,
     }
 }

@@ -31,10 +31,11 @@ fn a_vector_is_the_same_alone_and_in_any_batch() {
         .iter()
         .map(|text| one(text, Purpose::Query))
         .collect();
-    for budget in [1, 64, 1024, 16384] {
+    for (budget, threads) in [(1, 1), (64, 2), (1024, 1), (16384, 2)] {
         let embedder = open(&Options {
             token_budget: budget,
             sessions: 2,
+            threads,
             ..Options::default()
         });
         let texts: Vec<String> = (0..60)
@@ -234,6 +235,19 @@ fn options_out_of_range_are_refused_by_name() {
         })
         .contains("queue_texts is 0")
     );
+    let zero = |options: Options| open(options).contains(" is 0, and must be");
+    assert!(zero(Options {
+        threads: 0,
+        ..Options::default()
+    }));
+    assert!(zero(Options {
+        batch_texts: 0,
+        ..Options::default()
+    }));
+    assert!(zero(Options {
+        batch_ms: 0,
+        ..Options::default()
+    }));
     assert!(
         open(Options {
             sessions: 2000,

@@ -311,6 +311,12 @@ pub(crate) struct Serve {
     /// Refuse writes; runs beside a process that writes
     #[arg(long)]
     pub(crate) read_only: bool,
+    /// Sessions of each model, side by side [default: as many as the cores give]
+    #[arg(long, value_name = "N", value_parser = at_least_one)]
+    pub(crate) sessions: Option<usize>,
+    /// Threads of each session
+    #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
+    pub(crate) threads: usize,
 }
 
 fn filter(json: &str) -> Result<Filter, String> {

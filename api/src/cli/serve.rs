@@ -9,7 +9,7 @@ use tokio::{
     task::spawn_blocking,
 };
 use vinedb::{
-    Database, Options,
+    Database, EmbeddingOptions, Options,
     http::{self, AppState, Timeouts},
 };
 
@@ -20,8 +20,14 @@ const AFTER_GRACE: Duration = Duration::from_secs(5);
 
 /// Runs the command.
 pub(crate) fn run(args: args::Serve, home: PathBuf) -> Result<Outcome> {
+    let embedding = EmbeddingOptions {
+        sessions: args.sessions.unwrap_or(0),
+        threads: args.threads,
+        ..EmbeddingOptions::default()
+    };
     let db = Options::default()
         .home(home)
+        .embedding(embedding)
         .create(!args.read_only)
         .read_only(args.read_only)
         .open(&args.dir)?;
