@@ -12,14 +12,18 @@ fn main() {
 mod shim {
     use std::path::PathBuf;
 
-    const SOURCES: [&str; 11] = [
+    const SOURCES: [&str; 15] = [
         "shim/adding.cpp",
         "shim/bytes.cpp",
+        "shim/content.cpp",
         "shim/describe.cpp",
+        "shim/foreign.cpp",
         "shim/growth.cpp",
         "shim/handle.cpp",
+        "shim/mapped.cpp",
         "shim/nsg.cpp",
         "shim/pages.cpp",
+        "shim/removal.cpp",
         "shim/rows.cpp",
         "shim/scan.cpp",
         "shim/search.cpp",

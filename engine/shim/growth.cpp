@@ -9,6 +9,7 @@
 #include <faiss/Clustering.h>
 #include <faiss/IndexPreTransform.h>
 #include <faiss/IndexRefine.h>
+#include <faiss/VectorTransform.h>
 #include <faiss/impl/FaissAssert.h>
 #include <faiss/utils/distances.h>
 
@@ -52,37 +53,29 @@ struct Assigner final : IndexFlat {
     }
 };
 
-/// The inverted lists in an index, if it has some.
-faiss::IndexIVF* lists_of(Index& index) {
-    if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
-        return lists_of(*refine->base_index);
+/// Tells of each step of training; throws when there is to be no next one.
+struct Steps {
+    Step step;
+    void* context;
+    void operator()() const {
+        if (step && !step(context)) {
+            throw std::runtime_error("it was told to stop");
+        }
     }
-    if (auto pre = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
-        return lists_of(*pre->index);
-    }
-    return dynamic_cast<faiss::IndexIVF*>(&index);
-}
+};
 
-/// FAISS trains a graph of centroids for L2 and inner product alone; it leaves centroids be that are there.
-void train_graph(faiss::IndexIVF& ivf, idx_t n, const float* x, Assigner& assigner) {
-    const bool trained = ivf.metric_type == faiss::METRIC_L2 || ivf.metric_type == faiss::METRIC_INNER_PRODUCT;
-    if (trained || !dynamic_cast<const IndexHNSW*>(ivf.quantizer)) {
-        return;
-    }
-    faiss::Clustering clustering(ivf.d, ivf.nlist, ivf.cp);
-    clustering.train(n, x, assigner);
-    ivf.quantizer->reset();
-    ivf.quantizer->add(ivf.nlist, clustering.centroids.data());
-}
-
-void train_lists(IndexIDMap& map, faiss::IndexIVF& ivf, idx_t n, const float* x) {
+/// The centroids come from our assigner, whatever is to find them afterwards: FAISS has graphs over them trained for L2
+/// and spherical inner product alone.
+void train_lists(faiss::IndexIVF& ivf, idx_t n, const float* x, const Steps& steps) {
     Assigner assigner(ivf.d, ivf.metric_type);
     assigner.metric_arg = ivf.metric_arg;
+    assigner.step = steps.step;
+    assigner.context = steps.context;
+    ivf.quantizer_trains_alone = 0;
     ivf.clustering_index = &assigner;
     std::exception_ptr failure;
     try {
-        train_graph(ivf, n, x, assigner);
-        map.train(n, x);
+        ivf.train(n, x);
     } catch (...) {
         failure = std::current_exception();
     }
@@ -92,17 +85,46 @@ void train_lists(IndexIDMap& map, faiss::IndexIVF& ivf, idx_t n, const float* x)
     }
 }
 
+/// What FAISS does (IndexPreTransform::train, IndexRefine::train), with a step in between.
+void train_level(Index& index, idx_t n, const float* x, const Steps& steps) {
+    if (index.is_trained) {
+        return;
+    }
+    if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
+        train_level(*refine->base_index, n, x, steps);
+        train_level(*refine->refine_index, n, x, steps);
+    } else if (auto chain = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
+        std::vector<float> changed;
+        for (faiss::VectorTransform* transform : chain->chain) {
+            if (!transform->is_trained) {
+                steps();
+                transform->train(n, x);
+            }
+            std::vector<float> next(size_t(n) * transform->d_out);
+            transform->apply_noalloc(n, x, next.data());
+            changed.swap(next);
+            x = changed.data();
+        }
+        train_level(*chain->index, n, x, steps);
+    } else if (auto ivf = dynamic_cast<faiss::IndexIVF*>(&index)) {
+        train_lists(*ivf, n, x, steps);
+    } else {
+        steps();
+        index.train(n, x);
+    }
+    index.is_trained = true;
+}
+
 } // namespace
 
 extern "C" {
 
-int vinedb_faiss_train(IndexIDMap* map, int64_t n, const float* x) {
+/// `step` is called before each transform, each iteration of the lists' k-means, and each other kind of code. After a
+/// failure the index is trained in parts, and of no use.
+int vinedb_faiss_train(IndexIDMap* map, int64_t n, const float* x, Step step, void* context) {
     return guarded([&] {
-        if (auto ivf = lists_of(*map->index)) {
-            train_lists(*map, *ivf, n, x);
-        } else {
-            map->train(n, x);
-        }
+        train_level(*map->index, n, x, {step, context});
+        map->is_trained = true;
     });
 }
 

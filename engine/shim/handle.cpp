@@ -27,6 +27,38 @@ std::string& shim::last_error() {
     return message;
 }
 
+/// Has rows of lists with whole vectors be found through a direct map, which FAISS then keeps up to date; and leaves out
+/// the long search for an order of a product quantiser's centroids that only polysemous search has a use for.
+void shim::set_up(Index& index) {
+    if (auto ivf = dynamic_cast<IndexIVFFlat*>(&index)) {
+        ivf->make_direct_map(true);
+    } else if (auto pq = dynamic_cast<faiss::IndexPQ*>(&index)) {
+        pq->do_polysemous_training = false;
+    } else if (auto pq = dynamic_cast<faiss::IndexIVFPQ*>(&index)) {
+        pq->do_polysemous_training = false;
+    }
+    for (Index* child : children(index)) {
+        set_up(*child);
+    }
+}
+
+/// What FAISS leaves out when it reads. A graph NSG over product quantisation is built by distances between codes, from a
+/// table that it makes when it trains only; without it the build throws within a parallel region, which ends the process.
+/// Lists of fast scan decode through a pointer to their quantizer, which is null in an index that was read.
+void shim::complete(Index& index) {
+    if (auto lists = dynamic_cast<faiss::IndexIVFPQFastScan*>(&index)) {
+        lists->fine_quantizer = &lists->pq;
+    }
+    auto nsg = dynamic_cast<faiss::IndexNSGPQ*>(&index);
+    auto codes = nsg ? dynamic_cast<faiss::IndexPQ*>(nsg->storage) : nullptr;
+    if (codes && codes->is_trained && codes->ntotal == 0) {
+        codes->pq.compute_sdc_table();
+    }
+    for (Index* child : children(index)) {
+        complete(*child);
+    }
+}
+
 namespace {
 
 /// The one block that most of a graph's or a scan's reading goes to; nothing for kinds that keep vectors in many.
@@ -53,21 +85,6 @@ void set_metric(Index& index, faiss::MetricType metric, float exponent) {
     }
 }
 
-/// Has rows of lists with whole vectors be found through a direct map, which FAISS then keeps up to date; and leaves out
-/// the long search for an order of a product quantiser's centroids that only polysemous search has a use for.
-void set_up(Index& index) {
-    if (auto ivf = dynamic_cast<IndexIVFFlat*>(&index)) {
-        ivf->make_direct_map(true);
-    } else if (auto pq = dynamic_cast<faiss::IndexPQ*>(&index)) {
-        pq->do_polysemous_training = false;
-    } else if (auto pq = dynamic_cast<faiss::IndexIVFPQ*>(&index)) {
-        pq->do_polysemous_training = false;
-    }
-    for (Index* child : children(index)) {
-        set_up(*child);
-    }
-}
-
 /// FAISS's clone_index lacks some classes, leaves others with pointers into the original (fast scan over lists), and has
 /// the copy of a mapped index be mapped too. So it is used for the plain kinds in memory, which are those that are large.
 bool copies_itself(const Index& index) {
@@ -84,23 +101,6 @@ bool copies_itself(const Index& index) {
         return lists && std::all_of(lists->codes.begin(), lists->codes.end(), owned) && copies_itself(*ivf->quantizer);
     }
     return false;
-}
-
-/// What FAISS leaves out when it reads. A graph NSG over product quantisation is built by distances between codes, from a
-/// table that it makes when it trains only; without it the build throws within a parallel region, which ends the process.
-/// Lists of fast scan decode through a pointer to their quantizer, which is null in an index that was read.
-void complete(Index& index) {
-    if (auto lists = dynamic_cast<faiss::IndexIVFPQFastScan*>(&index)) {
-        lists->fine_quantizer = &lists->pq;
-    }
-    auto nsg = dynamic_cast<faiss::IndexNSGPQ*>(&index);
-    auto codes = nsg ? dynamic_cast<faiss::IndexPQ*>(nsg->storage) : nullptr;
-    if (codes && codes->is_trained && codes->ntotal == 0) {
-        codes->pq.compute_sdc_table();
-    }
-    for (Index* child : children(index)) {
-        complete(*child);
-    }
 }
 
 Index* read_whole(faiss::IOReader& reader) {
@@ -122,14 +122,6 @@ struct Writer final : faiss::IOWriter {
     void* context;
     size_t operator()(const void* data, size_t size, size_t count) override {
         return write(context, static_cast<const uint8_t*>(data), size * count) ? count : 0;
-    }
-};
-
-struct Reader final : faiss::IOReader {
-    bool (*read)(void*, uint8_t*, size_t);
-    void* context;
-    size_t operator()(void* data, size_t size, size_t count) override {
-        return read(context, static_cast<uint8_t*>(data), size * count) ? count : 0;
     }
 };
 
@@ -231,11 +223,22 @@ int vinedb_faiss_write(const IndexIDMap* map, bool (*write)(void*, const uint8_t
     });
 }
 
-int vinedb_faiss_read(bool (*read)(void*, uint8_t*, size_t), void* context, IndexIDMap** map) {
+/// The same under other ids, one per row.
+int vinedb_faiss_write_as(const IndexIDMap* map, const int64_t* ids, bool (*write)(void*, const uint8_t*, size_t), void* context) {
     return guarded([&] {
-        Reader reader;
-        reader.read = read;
-        reader.context = context;
+        IndexIDMap other(*map);
+        other.own_fields = false;
+        other.id_map.assign(ids, ids + other.id_map.size());
+        Writer writer;
+        writer.write = write;
+        writer.context = context;
+        faiss::write_index(&other, &writer);
+    });
+}
+
+int vinedb_faiss_read(ReadCallback read, void* context, IndexIDMap** map) {
+    return guarded([&] {
+        Reader reader(read, context);
         std::unique_ptr<Index> index(read_whole(reader));
         *map = dynamic_cast<IndexIDMap*>(index.get());
         FAISS_THROW_IF_NOT_MSG(*map, "the index has no id map");

@@ -26,6 +26,15 @@ std::string kind_of(const faiss::Index& index);
 size_t memory_of(const faiss::Index& index);
 
 /// Throws unless every level has the rows, dimension, metric and sizes that the others imply. Looks at no row.
-void check_shape(const faiss::IndexIDMap& map);
+void check_shape(const faiss::Index& index);
+
+/// Throws unless links, lists and numbers are such as can be there. Looks at every row; the shape must be checked.
+void check_content(const faiss::Index& index);
+
+/// Adds what FAISS leaves out when it reads.
+void complete(faiss::Index& index);
+
+/// Sets what the factory was not asked for: what training leaves out and adding keeps up.
+void set_up(faiss::Index& index);
 
 } // namespace shim

@@ -249,7 +249,9 @@ void check_below(const Index& index) {
 
 } // namespace
 
-void shim::check_shape(const IndexIDMap& map) {
-    require(map.index && map.id_map.size() == size_t(map.ntotal), "ids are of another number than its rows");
-    check_below(map);
+void shim::check_shape(const Index& index) {
+    if (auto map = dynamic_cast<const IndexIDMap*>(&index)) {
+        require(map->index && map->id_map.size() == size_t(map->ntotal), "ids are of another number than its rows");
+    }
+    check_below(index);
 }

@@ -20,6 +20,7 @@
 #include <faiss/IndexIVFFlat.h>
 #include <faiss/IndexNSG.h>
 #include <faiss/impl/DistanceComputer.h>
+#include <faiss/impl/io.h>
 
 /// What one search asks for. Mirrors `Ask` in ffi/native.rs.
 struct VinedbAsk {
@@ -37,6 +38,9 @@ struct VinedbAsk {
 };
 
 namespace shim {
+
+/// What gives bytes to FAISS; false where it cannot.
+using ReadCallback = bool (*)(void* context, uint8_t* data, size_t bytes);
 
 using faiss::idx_t;
 using faiss::Index;
@@ -106,6 +110,16 @@ struct Search {
 
 /// Search in blocks of a fixed size side by side, so that the answer does not depend on the number of threads.
 void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows);
+
+/// FAISS's reader over a callback.
+struct Reader final : faiss::IOReader {
+    ReadCallback read;
+    void* context;
+    Reader(ReadCallback read, void* context) : read(read), context(context) {}
+    size_t operator()(void* data, size_t size, size_t count) override {
+        return read(context, static_cast<uint8_t*>(data), size * count) ? count : 0;
+    }
+};
 
 /// Distances by row, from what an index keeps best of each: its second look's codes, or its own. Not for IVF but Flat.
 std::unique_ptr<faiss::DistanceComputer> row_distances(const Index& index, bool products);

@@ -11,15 +11,17 @@
 )]
 
 use std::io::{self, Read, Write};
+use std::ops::ControlFlow;
 
 use crate::effort::{Breadth, Effort};
 use crate::exact::Exact;
 #[cfg(feature = "faiss")]
 use crate::ffi::RawIndex;
+use crate::foreign::Found;
 use crate::graph::{Graph, Shape};
 use crate::scan::Rows;
 use crate::spec::Structure;
-use crate::{Error, Hit, Kind, Metric, Result, Select, threads};
+use crate::{Error, Hit, IdSet, Kind, Metric, Result, Select, threads};
 
 /// An index under its ids.
 pub(crate) enum Backend {
@@ -111,11 +113,27 @@ impl Backend {
         }
     }
 
-    pub(crate) fn train(&mut self, vectors: &[f32]) -> Result<()> {
+    /// Trains on the vectors; `step` is called before each step of it, and may end it. When that fails, the index is to
+    /// be thrown away.
+    pub(crate) fn train(
+        &mut self,
+        vectors: &[f32],
+        step: &mut dyn FnMut() -> ControlFlow<()>,
+    ) -> Result<()> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.train(vectors),
+            Self::Faiss(raw) => raw.train(vectors, step),
             Self::Graph(_) | Self::Exact(_) => Ok(()),
+        }
+    }
+
+    /// Takes out the rows of these ids; `None` where nothing can be taken out.
+    pub(crate) fn remove(&mut self, ids: &IdSet) -> Option<Result<usize>> {
+        match self {
+            #[cfg(feature = "faiss")]
+            Self::Faiss(raw) => Some(raw.remove(ids)),
+            Self::Exact(exact) => Some(Ok(exact.remove(ids))),
+            Self::Graph(_) => None,
         }
     }
 
@@ -217,6 +235,54 @@ impl Backend {
                 .map(Self::Exact)
                 .map_err(|error| unreadable(error.to_string())),
             _ => Err(unreadable("its kind is one of FAISS's".to_owned())),
+        }
+    }
+
+    /// Whether FAISS has a format for it.
+    pub(crate) fn is_of_faiss(&self) -> bool {
+        !matches!(self, Self::Graph(_) | Self::Exact(_))
+    }
+
+    /// Writes FAISS's format, with these ids, one per row.
+    pub(crate) fn write_as(&self, ids: &[i64], target: &mut dyn Write) -> Result<io::Result<()>> {
+        match self {
+            #[cfg(feature = "faiss")]
+            Self::Faiss(raw) => raw.write_as(ids, target),
+            Self::Graph(_) | Self::Exact(_) => Ok(Err(io::ErrorKind::Unsupported.into())),
+        }
+    }
+
+    /// Reads what FAISS wrote elsewhere. Its ids are in any order.
+    #[cfg(feature = "faiss")]
+    pub(crate) fn read_foreign(source: &mut dyn Read) -> Result<(Self, Found)> {
+        let raw = RawIndex::read_foreign(source)?;
+        let found = Found {
+            kind: raw.kind()?,
+            metric: raw.metric()?,
+            dimension: raw.dimension(),
+        };
+        Ok((Self::Faiss(raw), found))
+    }
+
+    #[cfg(not(feature = "faiss"))]
+    pub(crate) fn read_foreign(_: &mut dyn Read) -> Result<(Self, Found)> {
+        Err(Error::InRust {
+            operation: "read an index",
+            message:
+                "this build is without FAISS, which alone reads such files: use one that has it"
+                    .to_owned(),
+        })
+    }
+
+    /// Gives the rows other ids, ascending, one for each.
+    pub(crate) fn renumber(&mut self, ids: &[i64]) -> Result<()> {
+        match self {
+            #[cfg(feature = "faiss")]
+            Self::Faiss(raw) => raw.renumber(ids),
+            Self::Graph(_) | Self::Exact(_) => Err(Error::InRust {
+                operation: "number rows",
+                message: "its ids are its own".to_owned(),
+            }),
         }
     }
 

@@ -222,6 +222,14 @@ pub enum Error {
         /// The stamp in the file.
         found: Stamp,
     },
+    /// A FAISS file that cannot be taken in.
+    #[error("{} cannot be imported: {reason}; nothing was changed", path.display())]
+    BadForeign {
+        /// The file.
+        path: PathBuf,
+        /// What does not hold.
+        reason: String,
+    },
     /// The file system refused.
     #[error("{}: {source}", path.display())]
     Io {
@@ -253,6 +261,13 @@ impl Error {
         Self::Io {
             path: path.to_owned(),
             source,
+        }
+    }
+
+    pub(crate) fn foreign(path: &std::path::Path, reason: impl Into<String>) -> Self {
+        Self::BadForeign {
+            path: path.to_owned(),
+            reason: reason.into(),
         }
     }
 

@@ -51,7 +51,6 @@ impl Exact {
         self.vectors.extend_from_slice(vectors);
     }
 
-    #[cfg(test)]
     /// Takes out the vectors of these ids; says how many there were.
     pub(crate) fn remove(&mut self, gone: &crate::IdSet) -> usize {
         let mut kept = 0;

@@ -10,10 +10,12 @@ use std::sync::Once;
 // Links FAISS, which the shim calls.
 use faiss_sys as _;
 
+mod change;
 mod files;
 mod kmeans;
 mod native;
 mod search;
+mod steps;
 mod stream;
 
 pub(crate) use kmeans::{KmeansSettings, kmeans};
@@ -21,8 +23,7 @@ pub(crate) use native::Facts;
 use native::{
     IdMap, vinedb_faiss_add, vinedb_faiss_clone, vinedb_faiss_error, vinedb_faiss_facts,
     vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_prepare, vinedb_faiss_set_threads,
-    vinedb_faiss_single_threaded_blas, vinedb_faiss_threads, vinedb_faiss_train,
-    vinedb_faiss_use_huge_pages,
+    vinedb_faiss_single_threaded_blas, vinedb_faiss_threads, vinedb_faiss_use_huge_pages,
 };
 
 use crate::{Error, Kind, Metric, Result};
@@ -105,14 +106,6 @@ impl RawIndex {
         unsafe { std::slice::from_raw_parts(first, count) }
     }
 
-    pub(crate) fn train(&mut self, vectors: &[f32]) -> Result<()> {
-        let n = self.rows_in(vectors)?;
-        // SAFETY: an owned handle, n × dimension numbers.
-        status("train an index", unsafe {
-            vinedb_faiss_train(self.map.as_ptr(), n, vectors.as_ptr())
-        })
-    }
-
     /// Adds one row per id. When FAISS fails at it, the index is empty afterwards.
     pub(crate) fn add(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
         const OPERATION: &str = "add vectors";
@@ -157,6 +150,21 @@ pub(crate) fn metric_code(metric: Metric) -> i32 {
         Metric::Canberra => 20,
         Metric::BrayCurtis => 21,
         Metric::JensenShannon => 22,
+    }
+}
+
+/// The metric of FAISS's number and `metric_arg`.
+fn metric_of(code: i32, exponent: f32) -> Option<Metric> {
+    match code {
+        0 => Some(Metric::InnerProduct),
+        1 => Some(Metric::L2),
+        2 => Some(Metric::L1),
+        3 => Some(Metric::Linf),
+        4 => Metric::lp(exponent).ok(),
+        20 => Some(Metric::Canberra),
+        21 => Some(Metric::BrayCurtis),
+        22 => Some(Metric::JensenShannon),
+        _ => None,
     }
 }
 

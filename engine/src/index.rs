@@ -1,5 +1,5 @@
 //! [`Index`]: what it is and how it grows. Ids ascend with rows, so finding an id is a binary search. Searching is in
-//! `search.rs`. Deleting is not done: leave ids out with [`crate::Select::Except`], and build anew when they are many.
+//! `search.rs`, training in `train.rs`, removing in `remove.rs`.
 
 use crate::backend::Backend;
 use crate::ids::MAX_ID;
@@ -17,6 +17,7 @@ pub struct Index {
     kind: Kind,
     trained_on: usize,
     pub(crate) curve: Option<Curve>,
+    read_only: bool,
 }
 
 impl Index {
@@ -35,6 +36,7 @@ impl Index {
             kind: kind.clone(),
             trained_on: 0,
             curve: None,
+            read_only: false,
         })
     }
 
@@ -52,7 +54,41 @@ impl Index {
             kind,
             trained_on,
             curve: None,
+            read_only: false,
         }
+    }
+
+    /// The same, for searching alone.
+    pub(crate) fn for_reading(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    pub(crate) fn check_writable(&self) -> Result<()> {
+        if self.read_only {
+            return Err(Error::ReadOnly);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_trained_on(&mut self, vectors: usize) {
+        if self.kind.trains() {
+            self.trained_on = vectors;
+        }
+    }
+
+    /// Has the index be one of another metric that it is kept the same way for.
+    pub(crate) fn set_metric(&mut self, metric: Metric) {
+        self.metric = metric;
+    }
+
+    /// Has the index, which is trained or empty, be held by another back end.
+    pub(crate) fn replace_backend(&mut self, raw: Backend, trained_on: usize) {
+        (self.raw, self.trained_on) = (raw, trained_on);
+    }
+
+    pub(crate) fn raw_mut(&mut self) -> &mut Backend {
+        &mut self.raw
     }
 
     pub(crate) fn raw(&self) -> &Backend {
@@ -119,32 +155,6 @@ impl Index {
         self.raw.memory_bytes()
     }
 
-    /// Learns from a sample of the vectors to come (row-major): the lists' centroids for IVF, the ranges for SQ8. Does
-    /// nothing for kinds that need none, and for an index that is trained. The same sample trains the same index.
-    ///
-    /// # Errors
-    /// [`Error::TooFewTrainingVectors`]: IVF takes 39 vectors per list. What [`Index::add`] says about vectors.
-    pub fn train(&mut self, sample: &[f32]) -> Result<()> {
-        let sample = vectors::prepare(sample, self.dimension, self.metric)?;
-        if self.is_trained() {
-            return Ok(());
-        }
-        let (given, minimum) = (
-            sample.len() / self.dimension,
-            self.kind.min_vectors(self.dimension),
-        );
-        if given < minimum {
-            return Err(Error::TooFewTrainingVectors {
-                kind: self.kind.clone(),
-                given,
-                minimum,
-            });
-        }
-        self.raw.train(&sample)?;
-        self.trained_on = given;
-        Ok(())
-    }
-
     /// Adds vectors (row-major), one per id. Ids ascend strictly and lie above every id inside. All or nothing.
     /// HNSW and IVF work on as many cores as [`crate::with_threads`] allows.
     ///
@@ -155,6 +165,7 @@ impl Index {
     /// FAISS's parallel parts a failed allocation ends the process, as Rust's own do.) [`Error::Unsupported`] and
     /// [`Error::TooFewTrainingVectors`] for NSG, which takes all its vectors at once, 1,000 or more.
     pub fn add(&mut self, ids: &[i64], new: &[f32]) -> Result<()> {
+        self.check_writable()?;
         let new = vectors::prepare(new, self.dimension, self.metric)?;
         self.check_ids(ids, new.len() / self.dimension)?;
         if ids.is_empty() {
@@ -229,7 +240,7 @@ impl Index {
         self.raw.use_huge_pages();
     }
 
-    /// A copy of its own, to add to while this one is searched.
+    /// A copy of its own, in memory, to add to while this one is searched.
     ///
     /// # Errors
     /// [`Error::Faiss`] when memory runs out.
@@ -238,6 +249,7 @@ impl Index {
             raw: self.raw.try_clone()?,
             kind: self.kind.clone(),
             curve: self.curve.clone(),
+            read_only: false,
             ..*self
         })
     }

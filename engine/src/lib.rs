@@ -42,6 +42,7 @@ mod exact;
     reason = "the one module that talks to FAISS; it exports safe functions only"
 )]
 mod ffi;
+mod foreign;
 mod graph;
 mod ids;
 mod index;
@@ -54,12 +55,14 @@ mod persist;
 mod progress;
 mod range;
 mod reading;
+mod remove;
 mod rows;
 mod sample;
 mod scan;
 mod search;
 mod spec;
 mod threads;
+mod train;
 mod vectors;
 
 #[cfg(test)]
@@ -68,6 +71,7 @@ mod tests;
 pub use curve::{Curve, Rung, Trial};
 pub use device::Device;
 pub use error::{Error, Result};
+pub use foreign::Foreign;
 pub use ids::{Hit, IdSet, MAX_ID, Select};
 pub use index::Index;
 pub use kmeans::{

@@ -113,6 +113,33 @@ impl Index {
         index.curve = header.curve;
         Ok(index)
     }
+
+    /// As [`Index::load`], for searching alone, and with what is large left in the file: the system reads what searches
+    /// touch, and may let go of it. Kinds that cannot be mapped ([`crate::Kind::maps`]) and systems but Linux and FreeBSD
+    /// read it all; it is read-only nevertheless. The file must keep its bytes while the index lives: replace it, never
+    /// write into it. All of it is read once here, for its checksum.
+    ///
+    /// # Errors
+    /// As [`Index::load`].
+    pub fn load_mapped(path: &Path, expected: &Stamp) -> Result<Self> {
+        #[cfg(all(feature = "faiss", any(target_os = "linux", target_os = "freebsd")))]
+        {
+            let (mut file, header, start) = verified(path, expected)?;
+            let mut first = [0; 8];
+            let read = file
+                .seek(SeekFrom::Start(start))
+                .and_then(|_| file.read(&mut first));
+            read.map_err(|source| Error::io(path, source))?;
+            let of_faiss = header.payload_bytes > 0 && !Backend::is_ours(&first);
+            if of_faiss && header.kind.maps() {
+                let raw = found(RawIndex::map(&file, start), path)?;
+                let mut index = adopt(raw, path, &header)?.for_reading();
+                index.curve = header.curve;
+                return Ok(index);
+            }
+        }
+        Self::load(path, expected).map(Self::for_reading)
+    }
 }
 
 /// The file, its header, and where FAISS's bytes start, once all of it is known to be what was written.

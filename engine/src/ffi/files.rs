@@ -5,10 +5,13 @@ use std::ffi::CStr;
 use std::io::{self, Read, Write};
 use std::ptr::NonNull;
 
-use super::native::{vinedb_faiss_check, vinedb_faiss_kind, vinedb_faiss_read, vinedb_faiss_write};
+use super::native::{
+    IdMap, vinedb_faiss_check, vinedb_faiss_kind, vinedb_faiss_map, vinedb_faiss_read,
+    vinedb_faiss_read_foreign, vinedb_faiss_renumber, vinedb_faiss_write, vinedb_faiss_write_as,
+};
 use super::stream::{Stream, read_some, write_some};
-use super::{RawIndex, failure, initialize, status};
-use crate::{Kind, Result};
+use super::{RawIndex, failure, initialize, metric_of, status};
+use crate::{Kind, Metric, Result};
 
 impl RawIndex {
     /// Writes the index in FAISS's own format.
@@ -28,7 +31,6 @@ impl RawIndex {
 
     /// Reads what [`RawIndex::write`] wrote. The bytes must be known to be those: FAISS does not survive others.
     pub(crate) fn read(source: &mut dyn Read) -> Result<Self> {
-        const OPERATION: &str = "read an index";
         initialize()?;
         let mut stream = Stream {
             end: source,
@@ -37,10 +39,100 @@ impl RawIndex {
         let mut map = std::ptr::null_mut();
         // SAFETY: a callback that is given the context it expects, which outlives the call, and room for the handle.
         let code = unsafe { vinedb_faiss_read(read_some, (&raw mut stream).cast(), &raw mut map) };
-        if let Some(error) = stream.failure {
+        Self::from_stream(code, stream.failure, map)
+    }
+
+    /// Reads an index that FAISS wrote elsewhere, of any of our kinds, with ids or without: they may be in any order, and
+    /// stand twice. Every row is checked; yet bytes that are damaged can cost memory and end the process.
+    pub(crate) fn read_foreign(source: &mut dyn Read) -> Result<Self> {
+        initialize()?;
+        let mut stream = Stream {
+            end: source,
+            failure: None,
+        };
+        let mut map = std::ptr::null_mut();
+        // SAFETY: as in `read`.
+        let code =
+            unsafe { vinedb_faiss_read_foreign(read_some, (&raw mut stream).cast(), &raw mut map) };
+        Self::from_stream(code, stream.failure, map)
+    }
+
+    fn from_stream(code: i32, failed: Option<io::Error>, map: *mut IdMap) -> Result<Self> {
+        const OPERATION: &str = "read an index";
+        if let Some(error) = failed {
             return Err(failure(OPERATION, &error.to_string()));
         }
         status(OPERATION, code)?;
+        let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
+        Self { map, dimension: 1 }.checked()
+    }
+
+    /// How many numbers a vector has.
+    pub(crate) fn dimension(&self) -> usize {
+        self.dimension
+    }
+
+    /// How FAISS compares vectors in it.
+    pub(crate) fn metric(&self) -> Result<Metric> {
+        let facts = self.facts()?;
+        metric_of(facts.metric, facts.exponent).ok_or_else(|| {
+            let number = facts.metric;
+            failure(
+                "read an index",
+                &format!("it has FAISS's metric {number}, which is none of those here"),
+            )
+        })
+    }
+
+    /// Gives the rows other ids, one for each.
+    pub(crate) fn renumber(&mut self, ids: &[i64]) -> Result<()> {
+        if ids.len() != self.ids().len() {
+            return Err(failure("number rows", "there is not one id per vector"));
+        }
+        // SAFETY: an owned handle, and as many ids as it has rows.
+        unsafe { vinedb_faiss_renumber(self.map.as_ptr(), ids.as_ptr()) }
+        Ok(())
+    }
+
+    /// Writes the index in FAISS's own format, under other ids, one per row.
+    pub(crate) fn write_as(&self, ids: &[i64], target: &mut dyn Write) -> Result<io::Result<()>> {
+        const OPERATION: &str = "write an index";
+        if ids.len() != self.ids().len() {
+            return Err(failure(OPERATION, "there is not one id per vector"));
+        }
+        let mut stream = Stream {
+            end: target,
+            failure: None,
+        };
+        // SAFETY: a live handle, as many ids as it has rows, and a callback that is given the context it expects, which
+        // outlives the call.
+        let code = unsafe {
+            vinedb_faiss_write_as(
+                self.map.as_ptr(),
+                ids.as_ptr(),
+                write_some,
+                (&raw mut stream).cast(),
+            )
+        };
+        if let Some(error) = stream.failure {
+            return Ok(Err(error));
+        }
+        status(OPERATION, code).map(Ok)
+    }
+
+    /// As [`RawIndex::read`], from a place in a file that is not changed while the index lives, and most of which stays
+    /// there: it is mapped into memory. FAISS aborts over changes to such an index.
+    #[cfg(any(target_os = "linux", target_os = "freebsd"))]
+    pub(crate) fn map(file: &std::fs::File, start: u64) -> Result<Self> {
+        use std::os::fd::AsRawFd;
+        const OPERATION: &str = "map an index";
+        initialize()?;
+        let start = usize::try_from(start).map_err(|_| failure(OPERATION, "it is too large"))?;
+        let mut map = std::ptr::null_mut();
+        // SAFETY: an open file, and room for the handle; FAISS keeps the mapping for as long as the index.
+        status(OPERATION, unsafe {
+            vinedb_faiss_map(file.as_raw_fd(), start, &raw mut map)
+        })?;
         let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
         Self { map, dimension: 1 }.checked()
     }

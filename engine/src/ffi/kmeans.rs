@@ -1,13 +1,11 @@
 //! FAISS's k-means: the iterations alone. What points take part, where they start and which run is the best is decided by
 //! [`crate::kmeans`].
 
-use std::any::Any;
-use std::ffi::c_void;
 use std::ops::ControlFlow;
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
+use super::steps::{Watched, go_on};
 use super::{failure, initialize, native, native::vinedb_faiss_kmeans, status};
-use crate::{Error, Result};
+use crate::Result;
 
 /// How the iterations go.
 #[derive(Debug, Clone, Copy)]
@@ -42,11 +40,7 @@ pub(crate) fn kmeans(
     };
     let mut objective = vec![0.0; usize::from(settings.iterations)];
     let mut steps = 0;
-    let mut watched = Watched {
-        step,
-        broke: false,
-        panicked: None,
-    };
+    let mut watched = Watched::new(step);
     let settings = native::KmeansSettings {
         seed: settings.seed.max(0),
         iterations: settings.iterations.into(),
@@ -85,40 +79,4 @@ fn room(points: usize, dimension: usize, k: usize, start: &[f32]) -> Option<Vec<
     let mut centroids = start.to_vec();
     centroids.resize(numbers, 0.0);
     Some(centroids)
-}
-
-/// A step function, and how it ended the work.
-struct Watched<'a> {
-    step: &'a mut dyn FnMut() -> ControlFlow<()>,
-    broke: bool,
-    panicked: Option<Box<dyn Any + Send>>,
-}
-
-impl Watched<'_> {
-    fn outcome(self) -> Result<()> {
-        if let Some(panic) = self.panicked {
-            resume_unwind(panic);
-        }
-        if self.broke {
-            return Err(Error::Cancelled);
-        }
-        Ok(())
-    }
-}
-
-/// No panic may cross C++: it is kept, and goes on behind it.
-unsafe extern "C" fn go_on(context: *mut c_void) -> bool {
-    // SAFETY: `kmeans` passes a `Watched`, borrowed by nothing else during the call, and FAISS calls from one thread.
-    let watched = unsafe { &mut *context.cast::<Watched<'_>>() };
-    match catch_unwind(AssertUnwindSafe(&mut *watched.step)) {
-        Ok(ControlFlow::Continue(())) => true,
-        Ok(ControlFlow::Break(())) => {
-            watched.broke = true;
-            false
-        }
-        Err(panic) => {
-            watched.panicked = Some(panic);
-            false
-        }
-    }
 }

@@ -62,9 +62,29 @@ unsafe extern "C" {
     pub(super) fn vinedb_faiss_facts(map: *const IdMap, facts: *mut Facts) -> i32;
     pub(super) fn vinedb_faiss_kind(map: *const IdMap, text: *mut c_char, room: usize) -> i32;
     pub(super) fn vinedb_faiss_check(map: *const IdMap) -> i32;
+    pub(super) fn vinedb_faiss_renumber(map: *mut IdMap, ids: *const i64);
     pub(super) fn vinedb_faiss_use_huge_pages(map: *const IdMap);
     pub(super) fn vinedb_faiss_ids(map: *const IdMap, count: *mut usize) -> *const i64;
-    pub(super) fn vinedb_faiss_train(map: *mut IdMap, n: i64, x: *const f32) -> i32;
+    pub(super) fn vinedb_faiss_train(
+        map: *mut IdMap,
+        n: i64,
+        x: *const f32,
+        step: StepCallback,
+        context: *mut c_void,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_remove(
+        map: *mut IdMap,
+        bits: *const u8,
+        bytes: usize,
+        removed: *mut usize,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_map(descriptor: i32, start: usize, map: *mut *mut IdMap) -> i32;
+    pub(super) fn vinedb_faiss_write_as(
+        map: *const IdMap,
+        ids: *const i64,
+        write: WriteCallback,
+        context: *mut c_void,
+    ) -> i32;
     pub(super) fn vinedb_faiss_add(map: *mut IdMap, n: i64, x: *const f32, ids: *const i64) -> i32;
     pub(super) fn vinedb_faiss_search(
         map: *const IdMap,
@@ -95,6 +115,11 @@ unsafe extern "C" {
         context: *mut c_void,
     ) -> i32;
     pub(super) fn vinedb_faiss_read(
+        read: ReadCallback,
+        context: *mut c_void,
+        map: *mut *mut IdMap,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_read_foreign(
         read: ReadCallback,
         context: *mut c_void,
         map: *mut *mut IdMap,

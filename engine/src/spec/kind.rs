@@ -182,7 +182,7 @@ impl Scalar {
     }
 
     /// Whether ranges are learnt.
-    fn trains(self) -> bool {
+    pub(crate) fn trains(self) -> bool {
         matches!(self, Self::Sq8 | Self::Sq6 | Self::Sq4)
     }
 }
@@ -215,6 +215,24 @@ impl Kind {
         !matches!(self.structure, Structure::Nsg { .. })
     }
 
+    /// Whether [`crate::Index::remove`] can take vectors out: graphs cannot.
+    #[must_use]
+    pub fn can_remove(&self) -> bool {
+        matches!(self.structure, Structure::Scan | Structure::Ivf { .. })
+    }
+
+    /// Whether [`crate::Index::load_mapped`] leaves its vectors, codes or links in the file. Codes for fast scan and
+    /// scanned RaBitQ are laid out by FAISS in memory, and `hnsw_rs` keeps each vector by itself.
+    #[must_use]
+    pub fn maps(&self) -> bool {
+        let copied = match (self.structure, self.codes) {
+            (Structure::HnswRs { .. }, _) => return false,
+            (Structure::Scan, Codes::RaBitQ) | (_, Codes::PqFastScan { .. }) => true,
+            _ => false,
+        };
+        self.refine.is_some() || !copied
+    }
+
     /// Whether [`crate::Index::reconstruct`] can give vectors back.
     #[must_use]
     pub fn can_reconstruct(&self) -> bool {
@@ -226,12 +244,7 @@ impl Kind {
     /// Whether [`crate::Index::train`] must come before [`crate::Index::add`].
     #[must_use]
     pub fn trains(&self) -> bool {
-        let codes = match self.codes {
-            Codes::Flat => false,
-            Codes::Scalar(scalar) => scalar.trains(),
-            Codes::Lsh { thresholds, .. } => thresholds,
-            Codes::Pq { .. } | Codes::PqFastScan { .. } | Codes::RaBitQ => true,
-        };
+        let codes = self.codes.trains();
         let refine = matches!(self.refine, Some(Refine::Scalar(scalar)) if scalar.trains());
         codes
             || refine
@@ -264,7 +277,8 @@ impl Kind {
 
     /// The metric that FAISS builds it with: cosine is inner product over vectors of length 1, or L2 for the kinds that
     /// know distances only, and behind transforms that shift vectors.
-    pub(crate) fn native_metric(&self, metric: Metric) -> Metric {
+    #[must_use]
+    pub fn native_metric(&self, metric: Metric) -> Metric {
         match metric {
             Metric::Cosine if self.is_built_for_l2() || self.shifts() => Metric::L2,
             Metric::Cosine => Metric::InnerProduct,
@@ -288,6 +302,17 @@ impl Kind {
     }
 }
 
+impl Codes {
+    pub(crate) fn trains(self) -> bool {
+        match self {
+            Self::Flat => false,
+            Self::Scalar(scalar) => scalar.trains(),
+            Self::Lsh { thresholds, .. } => thresholds,
+            Self::Pq { .. } | Self::PqFastScan { .. } | Self::RaBitQ => true,
+        }
+    }
+}
+
 impl Transform {
     /// The dimension afterwards.
     pub(super) fn output(self, dimension: usize) -> usize {
@@ -301,7 +326,7 @@ impl Transform {
         }
     }
 
-    fn trains(self) -> bool {
+    pub(crate) fn trains(self) -> bool {
         !matches!(self, Self::L2norm | Self::Pad { .. })
     }
 

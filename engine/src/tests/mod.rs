@@ -12,8 +12,11 @@ mod every_kind;
 mod exact;
 mod fixtures;
 #[cfg(feature = "faiss")]
+mod foreign;
+#[cfg(feature = "faiss")]
 mod golden;
 mod graph;
+#[cfg(feature = "faiss")]
 mod kinds;
 mod kmeans;
 #[cfg(feature = "faiss")]
