@@ -6,10 +6,14 @@ mod browser;
 mod cli;
 mod cluster;
 mod crash;
+#[cfg(feature = "faiss")]
+mod exchange;
 mod golden;
 mod hnsw_rs;
 mod http;
 mod import;
+#[cfg(feature = "faiss")]
+mod mapped;
 mod model;
 mod radius;
 #[cfg(feature = "faiss")]

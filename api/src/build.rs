@@ -1,6 +1,6 @@
 //! Building the next sealed index from the document store, beside the live one.
 //!
-//! Either the old index is copied, rid of what was deleted where its kind can do that, and added to; or a new one is made: when
+//! Either the old index is copied, rid of what was deleted where its kind can be, and added to; or a new one is made: when
 //! the kind no longer fits, when too much of the old one is deleted, when it cannot grow, or when it learned from too few.
 //! Nothing that searches see is touched here.
 
@@ -79,8 +79,12 @@ fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bo
     let (mut index, keeps_removed) = match reusable {
         Some(sealed) => {
             let mut index = sealed.index.try_clone()?;
+            let rid = kind.can_remove();
+            if rid {
+                index.remove(&start.view.deleted)?;
+            }
             add_rows(core, &mut index, sealed.seal.last_id, start, order)?;
-            (index, !start.view.deleted.is_empty())
+            (index, !rid && !start.view.deleted.is_empty())
         }
         None => (anew(core, start, kind, order)?, false),
     };
@@ -95,7 +99,7 @@ fn can_reuse(core: &Core, index: &Index, kind: &Kind, start: &Start, order: Orde
         && index.kind() == kind
         && kind.can_grow()
         && !has_outgrown(index, start.rows)
-        && dead(&start.view) <= order.effort.tolerates(index.len(), core)
+        && (kind.can_remove() || dead(&start.view) <= order.effort.tolerates(index.len(), core))
 }
 
 /// Whether there are many times the rows that the index learned from, and more of them are of use.
@@ -114,7 +118,7 @@ fn anew(core: &Core, start: &Start, kind: Kind, order: Order<'_>) -> Result<Inde
         false => kind,
     };
     let mut index = Index::new(dimension, metric, &kind)?;
-    index.train(&sample)?;
+    index.train_with(&sample, order.watch)?;
     drop(sample);
     if kind.can_grow() {
         add_rows(core, &mut index, 0, start, order)?;

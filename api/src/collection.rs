@@ -9,7 +9,7 @@ use engine::Curve;
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Key};
 
-pub(crate) use crate::state::Core;
+pub(crate) use crate::state::{Core, Upkeep};
 use crate::{
     CollectionConfig, Document, Result, compaction::Compactor, lock::Lock, models::Models,
     setting::explanation, write::Rows,
@@ -92,9 +92,9 @@ impl Collection {
         folder: PathBuf,
         models: Arc<Models>,
         lock: Option<Arc<Lock>>,
-        compact_at: f32,
+        upkeep: Upkeep,
     ) -> Result<Self> {
-        let (core, rebuild) = Core::open(name, folder, models, lock, compact_at)?;
+        let (core, rebuild) = Core::open(name, folder, models, lock, upkeep)?;
         let core = Arc::new(core);
         let collection = Self {
             compactor: Arc::new(Compactor::new(Arc::clone(&core))),

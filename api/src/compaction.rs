@@ -7,6 +7,7 @@
 use std::{
     fs,
     ops::ControlFlow,
+    path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
 };
@@ -18,6 +19,7 @@ use crate::{
     Collection, Error, Result,
     build::build,
     collection::Core,
+    measure::measure,
     recovery::{index_file, is_index_file, stamp},
     view::{Sealed, View},
 };
@@ -166,8 +168,8 @@ impl Effort {
     /// Deleted ids that a sealed index of `len` vectors may go on holding.
     pub(crate) fn tolerates(self, len: usize, core: &Core) -> usize {
         match self {
-            Self::Background => FRESH_MINIMUM.max(share_of(len, core.compact_at)),
-            Self::Foreground => share_of(len, DELETED_SHARE_ON_REQUEST.min(core.compact_at)),
+            Self::Background => FRESH_MINIMUM.max(share_of(len, core.upkeep.compact_at)),
+            Self::Foreground => share_of(len, DELETED_SHARE_ON_REQUEST.min(core.upkeep.compact_at)),
         }
     }
 }
@@ -295,6 +297,32 @@ fn seal(core: &Core, order: Order<'_>) -> Result<bool> {
         return Ok(false);
     }
     let (index, keeps_removed) = build(core, &start, order)?;
+    publish(core, &start, index, keeps_removed)?;
+    Ok(true)
+}
+
+/// Measures the sealed index, which was not built here, and seals it again with what was found.
+pub(crate) fn measure_sealed(core: &Core, watch: Watch<'_>) -> Result<()> {
+    let _one_at_a_time = core
+        .compacting
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let start = start(core)?;
+    let Some(sealed) = &start.view.sealed else {
+        return Ok(());
+    };
+    let mut index = sealed.index.try_clone()?;
+    let order = Order {
+        effort: Effort::Foreground,
+        retrain: false,
+        watch,
+    };
+    measure(core, &start, &mut index, order)?;
+    publish(core, &start, index, sealed.seal.keeps_removed)
+}
+
+/// Writes the new index and has searches see it.
+fn publish(core: &Core, start: &Start, index: Index, keeps_removed: bool) -> Result<()> {
     let seal = Seal {
         generation: start.generation,
         file: index_file(start.generation),
@@ -304,16 +332,23 @@ fn seal(core: &Core, order: Order<'_>) -> Result<bool> {
         keeps_removed,
     };
     let path = core.folder.join(&seal.file);
-    let sealed = index
-        .save(&path, &stamp(core.store.config(), &seal))
-        .map_err(Error::from)
-        .and_then(|()| swap(core, index, seal));
+    let sealed = written(core, index, &path, &seal).and_then(|index| swap(core, index, seal));
     if sealed.is_err() {
         // What was not recorded is not looked for. A collection that was dropped meanwhile may have a namesake here by now.
         let _ = fs::remove_file(&path);
         core.check_there()?;
     }
-    sealed.map(|()| true)
+    sealed
+}
+
+/// The index, once it is in its file: from there, where indexes are mapped.
+fn written(core: &Core, index: Index, path: &Path, seal: &Seal) -> Result<Index> {
+    let stamp = stamp(core.store.config(), seal);
+    index.save(path, &stamp)?;
+    match core.upkeep.mapped {
+        true => Ok(core.upkeep.load(path, &stamp)?),
+        false => Ok(index),
+    }
 }
 
 /// Takes a consistent starting point and freezes the segments up to it.

@@ -17,6 +17,7 @@ use crate::{
     home::default_home,
     lock::{self, Folder, Lock},
     models::Models,
+    state::Upkeep,
 };
 
 /// The document store within a collection's folder.
@@ -33,7 +34,7 @@ pub struct Options {
     home: PathBuf,
     read_only: bool,
     create: bool,
-    compact_at: f32,
+    upkeep: Upkeep,
     embedder: Option<Arc<dyn Embed>>,
     embedding: embedder::Options,
 }
@@ -44,7 +45,10 @@ impl Default for Options {
             home: default_home(),
             read_only: false,
             create: true,
-            compact_at: COMPACT_AT,
+            upkeep: Upkeep {
+                compact_at: COMPACT_AT,
+                mapped: false,
+            },
             embedder: None,
             embedding: embedder::Options::default(),
         }
@@ -77,7 +81,17 @@ impl Options {
     /// it never does. Less keeps searches quicker, more saves work. Default: 0.2.
     #[must_use]
     pub fn compact_at(mut self, share: f32) -> Self {
-        self.compact_at = share;
+        self.upkeep.compact_at = share;
+        self
+    }
+
+    /// Whether sealed indexes stay in their files, mapped into memory: the system reads what searches touch, and may let go of it
+    /// when memory is short. For indexes that are larger than memory, and for many processes that read the same ones. A search
+    /// that must wait for the disk is slow, and huge pages are not used. Kinds that cannot be mapped
+    /// ([`engine::Kind::maps`]) are read as ever. Default: false.
+    #[must_use]
+    pub fn mapped(mut self, mapped: bool) -> Self {
+        self.upkeep.mapped = mapped;
         self
     }
 
@@ -102,9 +116,10 @@ impl Options {
     /// option out of its range.
     pub fn open(self, dir: impl AsRef<Path>) -> Result<Database> {
         let dir = dir.as_ref();
-        if !(self.compact_at > 0.0 && self.compact_at <= 1.0) {
+        let share = self.upkeep.compact_at;
+        if !(share > 0.0 && share <= 1.0) {
             let expected = "a share above 0 and up to 1";
-            return Err(Error::invalid("compact_at", self.compact_at, expected));
+            return Err(Error::invalid("compact_at", share, expected));
         }
         match lock::inspect(dir)? {
             Folder::Database => {}
@@ -134,7 +149,7 @@ impl Options {
             dir: dir.to_owned(),
             lock,
             models,
-            compact_at: self.compact_at,
+            upkeep: self.upkeep,
             open: Mutex::default(),
         };
         Ok(Database {
@@ -153,7 +168,7 @@ struct Inner {
     dir: PathBuf,
     lock: Option<Arc<Lock>>,
     models: Arc<Models>,
-    compact_at: f32,
+    upkeep: Upkeep,
     open: Mutex<BTreeMap<String, Collection>>,
 }
 
@@ -319,7 +334,7 @@ impl Database {
             folder,
             Arc::clone(&self.inner.models),
             self.inner.lock.clone(),
-            self.inner.compact_at,
+            self.inner.upkeep,
         )
     }
 

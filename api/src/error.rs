@@ -185,6 +185,14 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// Documents were deleted all the while an index was exported.
+    #[error(
+        "documents of collection {name:?} were deleted each time it was about to be exported: export it when fewer are"
+    )]
+    Changing {
+        /// The collection.
+        name: String,
+    },
     /// The collection's stored configuration cannot be read.
     #[error("the configuration of collection {name:?} cannot be read: {source}")]
     BadConfig {

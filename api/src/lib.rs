@@ -31,6 +31,7 @@ mod config;
 mod database;
 mod document;
 mod error;
+mod exchange;
 mod folder;
 mod home;
 #[cfg(feature = "http")]
@@ -63,6 +64,7 @@ pub use engine::{
     SearchParams, Stage, Structure, Transform, Watch, unwatched, with_threads,
 };
 pub use error::{Error, Result};
+pub use exchange::{Exported, ImportedIndex, IndexFile, inspect_index};
 pub use home::default_home;
 pub use models::{DEFAULT_MODEL, ModelInfo, list_models, open_model};
 pub use query::{Answer, MAX_TOP_K, Match, Mode, Plan, Query, Strategy, With};

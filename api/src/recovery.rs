@@ -11,13 +11,13 @@ use std::{
     sync::{Arc, TryLockError},
 };
 
-use engine::{IdSet, Index, Stamp};
+use engine::{IdSet, Stamp};
 use sha2::{Digest, Sha256};
 use storage::{Reader, Seal, Store};
 
 use crate::{
     Error, Result,
-    collection::Core,
+    collection::{Core, Upkeep},
     config::Locked,
     view::{Sealed, View},
 };
@@ -74,11 +74,12 @@ pub(crate) fn open(
     store: &Store,
     locked: &Locked,
     writer: bool,
+    upkeep: Upkeep,
 ) -> Result<Recovered> {
     if writer {
         remove_strays(folder, store.read()?.seal())?;
     }
-    let (reader, sealed) = sealed(folder, store)?;
+    let (reader, sealed) = sealed(folder, store, upkeep)?;
     let rebuild = writer && reader.seal().is_some() && sealed.is_none();
     let view = replay(&reader, locked, sealed)?;
     Ok(Recovered { view, rebuild })
@@ -86,7 +87,11 @@ pub(crate) fn open(
 
 /// A snapshot of the store, and the sealed index that it names. A writer may remove the file that a reader is about to open, so
 /// while newer seals appear, the newest is tried; what still fails costs one warning.
-fn sealed<'s>(folder: &Path, store: &'s Store) -> Result<(Reader<'s>, Option<Sealed>)> {
+fn sealed<'s>(
+    folder: &Path,
+    store: &'s Store,
+    upkeep: Upkeep,
+) -> Result<(Reader<'s>, Option<Sealed>)> {
     let mut failure: Option<(u64, engine::Error)> = None;
     loop {
         let reader = store.read()?;
@@ -99,7 +104,7 @@ fn sealed<'s>(folder: &Path, store: &'s Store) -> Result<(Reader<'s>, Option<Sea
             );
             return Ok((reader, None));
         }
-        match Index::load(&folder.join(&seal.file), &stamp(store.config(), seal)) {
+        match upkeep.load(&folder.join(&seal.file), &stamp(store.config(), seal)) {
             Ok(index) => {
                 let seal = seal.clone();
                 return Ok((reader, Some(Sealed { index, seal })));
@@ -195,7 +200,7 @@ pub(crate) fn catch_up(core: &Core) -> Result<()> {
     let mut reader = core.read()?;
     let mut next = None;
     if generation(&reader) != view.generation {
-        let (newer, sealed) = sealed(&core.folder, &core.store)?;
+        let (newer, sealed) = sealed(&core.folder, &core.store, core.upkeep)?;
         reader = newer;
         next = sealed
             .map(|sealed| replay(&reader, &core.locked, Some(sealed)))

@@ -4,7 +4,7 @@
 //! go, so the view never runs ahead of the store, and lags behind it only while a write is between the two.
 
 use std::{
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicI64, Ordering},
@@ -13,6 +13,7 @@ use std::{
 
 use arc_swap::ArcSwap;
 use embedder::Embed;
+use engine::{Index, Stamp};
 use storage::{Access, Reader, Store};
 
 use crate::{
@@ -42,8 +43,26 @@ pub(crate) struct Core {
     pub(crate) identity: FileIdentity,
     /// Held while anything may still write here; `None` for a reader.
     pub(crate) lock: Option<Arc<Lock>>,
+    pub(crate) upkeep: Upkeep,
+}
+
+/// How sealed indexes are kept.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Upkeep {
     /// The share of deleted vectors from which the background rids the sealed index of them.
     pub(crate) compact_at: f32,
+    /// Whether sealed indexes stay in their files and are mapped from there.
+    pub(crate) mapped: bool,
+}
+
+impl Upkeep {
+    /// The index in this file, in the way that it is kept.
+    pub(crate) fn load(self, path: &Path, stamp: &Stamp) -> engine::Result<Index> {
+        match self.mapped {
+            true => Index::load_mapped(path, stamp),
+            false => Index::load(path, stamp),
+        }
+    }
 }
 
 impl Core {
@@ -54,7 +73,7 @@ impl Core {
         folder: PathBuf,
         models: Arc<Models>,
         lock: Option<Arc<Lock>>,
-        compact_at: f32,
+        upkeep: Upkeep,
     ) -> Result<(Self, bool)> {
         let documents = folder.join(DOCUMENTS);
         // Before the file is opened: one that takes its place meanwhile is then seen as another.
@@ -66,7 +85,7 @@ impl Core {
         let store = Store::open(documents, access)?;
         let locked = stored_config(name, &store)?;
         let template = locked.template().map(Template::compile).transpose()?;
-        let recovered = recovery::open(&folder, &store, &locked, lock.is_some())?;
+        let recovered = recovery::open(&folder, &store, &locked, lock.is_some(), upkeep)?;
         let core = Self {
             name: name.to_owned(),
             folder,
@@ -83,7 +102,7 @@ impl Core {
             dropped: AtomicBool::new(false),
             identity,
             lock,
-            compact_at,
+            upkeep,
             locked,
         };
         Ok((core, recovered.rebuild))

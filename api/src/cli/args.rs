@@ -51,6 +51,9 @@ pub(crate) enum Command {
     Compact(Named),
     /// Measure searches in process: recall, queries per second, latency
     Bench(Bench),
+    /// Write a collection's index as a plain FAISS file, or make a collection of one
+    #[command(subcommand)]
+    Index(Index),
     /// Drop a collection with all its documents
     Drop(Named),
     /// Write a collection into one file, while it is being served
@@ -317,6 +320,45 @@ pub(crate) struct Serve {
     /// Threads of each session
     #[arg(long, value_name = "N", default_value = "1", value_parser = at_least_one)]
     pub(crate) threads: usize,
+    /// Leave sealed indexes in their files, mapped into memory: for indexes larger than memory
+    #[arg(long)]
+    pub(crate) mapped: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Index {
+    /// Write the index of a collection, of its live documents alone
+    ///
+    /// The ids in the file are the keys, where all of them are whole numbers of 0 or more; else they are numbers, and
+    /// FILE.keys.jsonl tells the key of each. For the metric cosine, vectors are scaled to length 1.
+    Export(IndexExport),
+    /// Make a collection of an index that FAISS wrote; its ids become the keys
+    Import(IndexImport),
+    /// Say what a file holds
+    #[command(hide = true)]
+    Inspect {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IndexExport {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The new file
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IndexImport {
+    #[command(flatten)]
+    pub(crate) at: Named,
+    /// The file
+    pub(crate) file: PathBuf,
+    /// The metric [default: that of the file]; cosine, where its vectors are of length 1
+    #[arg(long)]
+    pub(crate) metric: Option<Metric>,
 }
 
 fn filter(json: &str) -> Result<Filter, String> {

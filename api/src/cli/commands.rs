@@ -23,7 +23,7 @@ fn write(home: PathBuf, dir: &Path) -> Result<Database> {
 }
 
 /// Does something in a database that is made if need be; when that fails, the folder that was made for it goes again.
-fn in_database<T>(
+pub(super) fn in_database<T>(
     home: PathBuf,
     dir: &Path,
     work: impl FnOnce(&Database) -> vinedb::Result<T>,

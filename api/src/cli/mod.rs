@@ -7,6 +7,7 @@ mod cluster;
 mod commands;
 mod embed;
 mod import;
+mod index;
 mod interrupt;
 mod output;
 mod params;
@@ -75,6 +76,7 @@ fn execute(cli: Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Serve(args) => serve::run(args, home),
         Command::Create(args) => commands::create(args, home, output),
         Command::Import(args) => import::run(args, home, output),
+        Command::Index(command) => index::run(command, home, output),
         Command::Search(args) => search::run(args, home, output),
         Command::Get(args) => commands::get(args, home, output),
         Command::Delete(args) => commands::delete(args, home, output),

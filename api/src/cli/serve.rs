@@ -30,6 +30,7 @@ pub(crate) fn run(args: args::Serve, home: PathBuf) -> Result<Outcome> {
         .embedding(embedding)
         .create(!args.read_only)
         .read_only(args.read_only)
+        .mapped(args.mapped)
         .open(&args.dir)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the server's threads")?;
     runtime.block_on(serve(db, args.addr))?;

@@ -131,6 +131,7 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
         Error::Template { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "template"),
         Error::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
         Error::BadSnapshot { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_snapshot"),
+        Error::Changing { .. } => (StatusCode::SERVICE_UNAVAILABLE, "changing"),
         Error::BadConfig { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "bad_config"),
         Error::Engine(error) => of_engine(error),
         Error::Embedder(error) => of_embedder(error),
@@ -159,6 +160,7 @@ fn of_engine(error: &engine::Error) -> (StatusCode, &'static str) {
         E::NotTrained { .. } | E::TooFewTrainingVectors { .. } => {
             (StatusCode::CONFLICT, "untrained")
         }
+        E::BadForeign { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_index_file"),
         E::IndexFull { .. } => (StatusCode::CONFLICT, "index_full"),
         E::IdOrder { .. }
         | E::IdRange { .. }

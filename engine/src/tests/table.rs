@@ -19,7 +19,9 @@ struct Row {
     trains: bool,
     grows: bool,
     selects: bool,
+    removes: bool,
     saves: bool,
+    maps: bool,
     gpu: bool,
 }
 
@@ -88,6 +90,29 @@ fn saves(index: &Index) -> bool {
     Index::load(&path, &Stamp::default()).is_ok_and(|loaded| loaded.ids() == index.ids())
 }
 
+fn removes(index: &Index) -> bool {
+    let mut less = index.try_clone().unwrap();
+    let gone: IdSet = index.ids().iter().copied().step_by(2).collect();
+    match less.remove(&gone) {
+        Ok(removed) => removed == gone.len() && less.len() == index.len() - gone.len(),
+        Err(Error::Unsupported { .. }) => false,
+        Err(error) => panic!("{}: {error}", index.kind()),
+    }
+}
+
+/// Whether the file is among what the process has mapped while the index lives.
+fn maps(index: &Index) -> bool {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    index.save(&path, &Stamp::default()).unwrap();
+    let mapped = Index::load_mapped(&path, &Stamp::default()).unwrap();
+    assert_eq!(mapped.ids(), index.ids());
+    match fs::read_to_string("/proc/self/maps") {
+        Ok(list) => list.contains(path.to_str().unwrap()),
+        Err(_) => mapped.kind().maps(), // no Linux: nothing to look at
+    }
+}
+
 fn seen(kind: Kind) -> Row {
     let index = built(&kind);
     let metrics = all_metrics();
@@ -108,12 +133,16 @@ fn seen(kind: Kind) -> Row {
         trains: !empty.is_trained(),
         grows: grows(&index),
         selects: selects(&index),
+        removes: removes(&index),
         saves: saves(&index),
+        maps: maps(&index),
         gpu: Device::Cuda(None).check().is_ok(),
         kind,
     };
     assert_eq!(row.trains, row.kind.trains(), "{}", row.kind);
     assert_eq!(row.grows, row.kind.can_grow(), "{}", row.kind);
+    assert_eq!(row.removes, row.kind.can_remove(), "{}", row.kind);
+    assert_eq!(row.maps, row.kind.maps(), "{}", row.kind);
     assert!(row.selects, "{}: deletes are selections", row.kind);
     assert!(row.saves, "{}", row.kind);
     row
@@ -126,21 +155,23 @@ fn line(row: &Row) -> String {
         _ => row.metrics.iter().map(Metric::to_string).collect(),
     };
     format!(
-        "| `{}` | {} | {} | {} | {} | {} | {} |",
+        "| `{}` | {} | {} | {} | {} | {} | {} | {} | {} |",
         row.kind,
         metrics.join(", "),
         yes(row.trains),
         yes(row.grows),
         yes(row.selects),
+        yes(row.removes),
         yes(row.saves),
+        yes(row.maps),
         yes(row.gpu)
     )
 }
 
 #[test]
 fn the_table_of_kinds_is_what_was_seen() {
-    let heading = "| kind | metrics | trained | grows | filter, deletes by selection | saved | GPU |\n\
-                   |---|---|---|---|---|---|---|";
+    let heading = "| kind | metrics | trained | grows | filter, deletes by selection | removes | saved | mapped | GPU |\n\
+                   |---|---|---|---|---|---|---|---|---|";
     let lines: Vec<String> = catalogue()
         .into_iter()
         .map(|kind| line(&seen(kind)))
