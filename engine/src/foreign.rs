@@ -78,7 +78,8 @@ impl Foreign {
         let file = File::open(path).map_err(|source| Error::io(path, source))?;
         let read = Backend::read_foreign(&mut BufReader::with_capacity(BUFFER, file));
         let (raw, found) = read.map_err(|error| match error {
-            Error::Faiss { message, .. } | Error::InRust { message, .. } => bad(message),
+            Error::Faiss { message, .. } => bad(without_place(&message).to_owned()),
+            Error::InRust { message, .. } => bad(message),
             other => bad(other.to_string()),
         })?;
         let Found {
@@ -203,6 +204,13 @@ impl Foreign {
         self.index.set_metric(metric);
         Ok(self.index)
     }
+}
+
+/// What FAISS says, without the function and line in which it says so.
+fn without_place(message: &str) -> &str {
+    let behind = message.find(".cpp:").map(|place| &message[place..]);
+    let told = behind.and_then(|rest| rest.split_once(": "));
+    told.map_or(message, |(_, told)| told)
 }
 
 fn check_length(vector: &[f32], metric: Metric) -> std::result::Result<(), String> {

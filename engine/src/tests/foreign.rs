@@ -108,6 +108,7 @@ fn what_is_no_index_is_refused_with_the_reason() {
         std::fs::write(&path, bytes).unwrap();
         let refused = Foreign::read(&path).unwrap_err();
         assert!(matches!(refused, Error::BadForeign { .. }), "{refused}");
+        assert!(!refused.to_string().contains(".cpp"), "{refused}");
     }
     let absent = Foreign::read(&folder.path().join("absent"));
     assert!(matches!(absent, Err(Error::Io { .. })));
