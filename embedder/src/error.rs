@@ -46,6 +46,14 @@ pub enum Error {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// A file cannot be written.
+    #[error("cannot write {}: {source}; nothing was changed", path.display())]
+    Write {
+        /// The file.
+        path: PathBuf,
+        /// What the operating system says.
+        source: std::io::Error,
+    },
     /// A file of the model is no JSON of the expected shape, or no tokenizer.
     #[error("cannot make sense of {}: {source}; put the file of the model's own distribution there", path.display())]
     Unreadable {

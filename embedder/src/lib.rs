@@ -15,10 +15,14 @@
 //! # Ok::<(), vinedb_embedder::Error>(())
 //! ```
 //!
+//! [`convert`] makes the file that is run: an ONNX model from `config.json` and `model.safetensors`, and one in 8 bits from
+//! one in 32-bit floats.
+//!
 //! It downloads nothing and reads no environment variable: where model and runtime lie is the caller's to say.
 #![forbid(unsafe_code)]
 
 mod batch;
+pub mod convert;
 mod dense;
 mod embed;
 mod error;
@@ -29,6 +33,7 @@ mod input;
 mod layers;
 mod model;
 mod modules;
+mod onnx;
 mod output;
 mod pace;
 mod pool;

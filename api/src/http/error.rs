@@ -183,6 +183,7 @@ fn of_embedder(error: &embedder::Error) -> (StatusCode, &'static str) {
         E::MissingRuntime { .. }
         | E::MissingModelFile { .. }
         | E::Io { .. }
+        | E::Write { .. }
         | E::Unreadable { .. }
         | E::ModelConfig { .. }
         | E::RuntimeLoad { .. }

@@ -1,0 +1,44 @@
+//! The ONNX format: files in and out, without losing what is not understood.
+//!
+//! Invariant: what a rewrite does not touch leaves as the bytes that came, fields of later versions of the format included.
+//! What the graphs mean is the matter of `convert`; running them, ONNX Runtime's.
+
+mod model;
+mod proto;
+mod tensor;
+mod wire;
+
+pub(crate) use model::{Model, field};
+#[cfg(test)]
+pub(crate) use proto::Entry;
+pub(crate) use proto::{Attribute, Node, Tensor, ValueInfo};
+pub(crate) use tensor::{Element, f32s, shape};
+pub(crate) use wire::{Field, split};
+
+use crate::error::Error;
+use std::path::Path;
+
+/// Why a model is not converted, as the parts of a sentence that starts with the name of its file.
+#[derive(Debug)]
+pub(crate) struct Refusal {
+    pub(crate) found: String,
+    pub(crate) expected: String,
+}
+
+impl Refusal {
+    pub(crate) fn new(found: impl Into<String>, expected: impl Into<String>) -> Self {
+        Self {
+            found: found.into(),
+            expected: expected.into(),
+        }
+    }
+
+    /// As the error about the file at `path`.
+    pub(crate) fn at(self, path: &Path) -> Error {
+        Error::ModelConfig {
+            path: path.to_owned(),
+            found: self.found,
+            expected: self.expected,
+        }
+    }
+}
