@@ -170,6 +170,21 @@ fn embed_makes_the_vectors_that_are_stored() {
 }
 
 #[test]
+fn embed_writes_the_same_vectors_into_an_npy_file() {
+    let scratch = Scratch::new();
+    let path = scratch.path("vectors.npy");
+    let texts = ["red", "a dry white wine", "gear oil"];
+    assert!(embed(&texts, &["--npy", path.to_str().unwrap()]).is_empty());
+    scratch.json("create", &["c", "--dimension", "384"]);
+    let summary = scratch.json("import", &["c", path.to_str().unwrap()]);
+    assert_eq!(summary["added"], json!(3));
+    for (number, expected) in embed(&texts, &[]).iter().enumerate() {
+        let got = scratch.json("get", &["c", &number.to_string(), "--with-vectors"]);
+        assert!(cosine(expected, &vector(&got["documents"][0])) >= 0.99999);
+    }
+}
+
+#[test]
 fn the_text_is_made_by_the_template_and_the_fields_stay_whole() {
     let name = "Adega do Leitoal Bairrada Baga 2015";
     let got = cellar().json("get", &["wines", name]);

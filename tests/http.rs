@@ -4,6 +4,7 @@ mod addresses;
 mod bad_input;
 mod busy;
 mod keys;
+mod openai;
 mod process;
 mod random;
 mod routes;
@@ -52,6 +53,11 @@ impl App {
         let folder = tempfile::tempdir().unwrap();
         let options = Options::default().embedder(Arc::new(HashEmbedder::new(64)));
         let db = options.open(folder.path().join("db")).unwrap();
+        Self::over(db, folder)
+    }
+
+    /// Over a database in that folder.
+    pub(crate) fn over(db: Database, folder: TempDir) -> Self {
         let router = router(db.clone());
         Self {
             db,

@@ -19,5 +19,7 @@ mod radius;
 #[cfg(feature = "faiss")]
 mod recall;
 mod recovery;
+mod rerank;
 mod sample;
 mod snapshot;
+mod tiny;

@@ -239,6 +239,14 @@ impl Database {
         Ok(collection)
     }
 
+    /// The model `name`, opened if it is not yet, and shared with the collections that name it.
+    ///
+    /// # Errors
+    /// When there is no such model, or it or ONNX Runtime cannot be loaded.
+    pub fn model(&self, name: &str) -> Result<Arc<dyn Embed>> {
+        self.inner.models.open(name)
+    }
+
     /// The names of the collections, sorted.
     ///
     /// # Errors

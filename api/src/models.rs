@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use embedder::{Embed, Identity, OnnxEmbedder};
+use embedder::{Embed, Identity, OnnxEmbedder, OnnxReranker};
 use serde::Serialize;
 
 use crate::{
@@ -90,6 +90,7 @@ pub(crate) struct Models {
     custom: Option<Arc<dyn Embed>>,
     options: embedder::Options,
     open: Mutex<HashMap<String, Arc<dyn Embed>>>,
+    rerankers: Mutex<HashMap<String, Arc<OnnxReranker>>>,
 }
 
 impl Models {
@@ -103,6 +104,7 @@ impl Models {
             custom,
             options,
             open: Mutex::default(),
+            rerankers: Mutex::default(),
         }
     }
 
@@ -138,6 +140,22 @@ impl Models {
             &runtime_library(&self.home),
             &self.options,
         )?);
+        open.insert(name.to_owned(), Arc::clone(&model));
+        Ok(model)
+    }
+
+    /// The cross-encoder `name`, opened if it is not yet.
+    pub(crate) fn reranker(&self, name: &str) -> Result<Arc<OnnxReranker>> {
+        let mut open = self
+            .rerankers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(model) = open.get(name) {
+            return Ok(Arc::clone(model));
+        }
+        let folder = self.folder_of(name)?;
+        let runtime = runtime_library(&self.home);
+        let model = Arc::new(OnnxReranker::open(&folder, &runtime, &self.options)?);
         open.insert(name.to_owned(), Arc::clone(&model));
         Ok(model)
     }

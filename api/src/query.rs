@@ -4,7 +4,7 @@ use engine::SearchParams;
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Key};
 
-use crate::{Document, Error, Result};
+use crate::{Document, Error, Result, rerank::Rerank};
 
 /// The most matches that one query may ask for.
 pub const MAX_TOP_K: usize = 10_000;
@@ -40,6 +40,9 @@ pub struct Query {
     /// `recall`, or `ef_search`, `nprobe`, `max_codes`, `rescore`, `exact`: more work for better recall.
     #[serde(default)]
     pub params: SearchParams,
+    /// A cross-encoder that ranks the nearest again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rerank: Option<Rerank>,
     /// What comes back beside text and metadata.
     #[serde(default)]
     pub with: With,
@@ -107,9 +110,9 @@ impl Query {
     /// How many matches come back at most, whether that was said or not.
     #[must_use]
     pub fn limit(&self) -> usize {
-        let unsaid = match self.radius {
-            Some(_) => MAX_TOP_K,
-            None => DEFAULT_TOP_K,
+        let unsaid = match (self.radius, &self.rerank) {
+            (Some(_), None) => MAX_TOP_K,
+            _ => DEFAULT_TOP_K,
         };
         self.top_k.unwrap_or(unsaid)
     }
@@ -158,6 +161,7 @@ impl Query {
             let expected = format!("1 to {MAX_TOP_K}");
             return Err(Error::invalid("top_k", self.limit(), expected));
         }
+        self.validate_rerank()?;
         match self.radius.filter(|radius| !radius.is_finite()) {
             Some(radius) => Err(Error::invalid("radius", radius, "a finite number")),
             None => Ok(()),
@@ -170,7 +174,7 @@ impl Query {
 pub struct Match {
     /// The document's key.
     pub key: Key,
-    /// How close it is: larger is closer, whatever the metric.
+    /// How close it is: larger is closer, whatever the metric. After a rerank, how well the cross-encoder finds that it fits.
     pub score: f32,
     /// What the metric says: squared for `l2`, the inner product for `inner_product` and `cosine`.
     pub distance: f32,
@@ -181,7 +185,7 @@ pub struct Match {
 /// What a search answers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Answer {
-    /// The matches, closest first.
+    /// The matches, those of the largest score first.
     pub matches: Vec<Match>,
     /// How they were found.
     pub plan: Plan,
@@ -215,6 +219,9 @@ pub struct Plan {
     /// How many documents pass the filter; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub matching: Option<usize>,
+    /// How many matches a cross-encoder ranked again; absent without one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reranked: Option<usize>,
     /// Vectors in the sealed index.
     pub sealed: usize,
     /// Vectors added since, which are always compared one by one.

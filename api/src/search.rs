@@ -1,4 +1,4 @@
-//! Searching: from a query to whole records.
+//! Searching: from a query to whole records, which `rerank.rs` may then put into another order.
 //!
 //! The planner takes an exact scan when few documents pass the filter, the index otherwise, and falls back to comparing
 //! everything when the index returns fewer than were asked for; so k matches come back whenever k documents match. The
@@ -36,7 +36,7 @@ struct Target<'a> {
 impl Target<'_> {
     /// Hits to ask for: one more when the document itself will be among them.
     fn wanted(&self) -> usize {
-        self.query.limit() + usize::from(self.query.like.is_some())
+        self.query.candidates() + usize::from(self.query.like.is_some())
     }
 
     /// Whether everything is to be compared: on request, or because "all within a radius" means all, where the index can
@@ -90,6 +90,9 @@ impl Collection {
         queries.iter().try_for_each(Query::validate)?;
         let targets = core.targets(queries)?;
         let mut answers = core.answer_all(&targets)?;
+        for (query, answer) in queries.iter().zip(&mut answers) {
+            core.rerank(query, answer)?;
+        }
         let took_ms = started.elapsed().as_secs_f64() * 1e3;
         answers
             .iter_mut()
@@ -234,7 +237,7 @@ impl Core {
             let exhausted = found.len() < asked;
             let (found, cut) = target.within(found, self.locked.config.metric);
             let matches = self.matches(reader, target, &found)?;
-            if matches.len() == target.query.limit() || cut || (exhausted && exact) {
+            if matches.len() == target.query.candidates() || cut || (exhausted && exact) {
                 return Ok((
                     matches,
                     if exact {
@@ -259,12 +262,12 @@ impl Core {
         let ids: Vec<i64> = hits.iter().map(|hit| hit.id).collect();
         let records = reader.records(&ids, target.query.with.vectors)?;
         let metric = self.locked.config.metric;
-        let mut matches = Vec::with_capacity(target.query.limit().min(ids.len()));
+        let mut matches = Vec::with_capacity(target.query.candidates().min(ids.len()));
         for (hit, record) in hits.iter().zip(records) {
             let Some(record) = record.filter(|record| !target.is_itself(record)) else {
                 continue;
             };
-            if matches.len() == target.query.limit() {
+            if matches.len() == target.query.candidates() {
                 break;
             }
             let document = Document::from(record);
@@ -309,6 +312,7 @@ fn plan(view: &View, setting: &Setting, strategy: Strategy, matching: Option<usi
         recall: setting.rung.filter(|_| measured).map(|rung| rung.recall),
         short_of: setting.short_of.filter(|_| measured),
         matching,
+        reranked: None,
         sealed: view.sealed_len(),
         fresh: view.fresh_len(),
     }

@@ -91,7 +91,8 @@ impl DenseConfig {
 }
 
 impl Activation {
-    fn read(name: &str, path: &Path) -> Result<Self> {
+    /// The function of PyTorch that the file `path` names.
+    pub(crate) fn read(name: &str, path: &Path) -> Result<Self> {
         match name
             .strip_prefix("torch.")
             .and_then(|name| name.rsplit('.').next())

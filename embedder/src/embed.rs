@@ -48,6 +48,7 @@ pub struct Embeddings {
     dimension: usize,
     data: Vec<f32>,
     truncated: Vec<bool>,
+    tokens: usize,
 }
 
 impl Embeddings {
@@ -69,7 +70,21 @@ impl Embeddings {
             dimension,
             data,
             truncated,
+            tokens: 0,
         })
+    }
+
+    /// Says how many tokens the model read for all rows together.
+    #[must_use]
+    pub fn with_tokens(mut self, tokens: usize) -> Self {
+        self.tokens = tokens;
+        self
+    }
+
+    /// Tokens that the model read for all rows together, prompts and special tokens included, padding not.
+    #[must_use]
+    pub fn tokens(&self) -> usize {
+        self.tokens
     }
 
     /// Components per row.
@@ -141,6 +156,7 @@ enum State {
 struct Waiting {
     dimension: usize,
     truncated: Vec<bool>,
+    tokens: usize,
     answers: Receiver<Answer>,
     /// Queued texts hold this weakly: gone means that nobody waits for them.
     _caller: Arc<()>,
@@ -161,9 +177,18 @@ impl Pending {
         Self(State::Waiting(Waiting {
             dimension,
             truncated,
+            tokens: 0,
             answers,
             _caller: caller,
         }))
+    }
+
+    /// Says how many tokens the texts have together.
+    pub(crate) fn with_tokens(mut self, tokens: usize) -> Self {
+        if let State::Waiting(waiting) = &mut self.0 {
+            waiting.tokens = tokens;
+        }
+        self
     }
 
     /// Waits until every row is there.
@@ -187,7 +212,8 @@ impl Waiting {
             let row = answer.map_err(|source| Error::Text { index, source })?;
             data[index * self.dimension..(index + 1) * self.dimension].copy_from_slice(&row);
         }
-        Embeddings::new(self.dimension, data, self.truncated)
+        let embeddings = Embeddings::new(self.dimension, data, self.truncated)?;
+        Ok(embeddings.with_tokens(self.tokens))
     }
 }
 

@@ -37,8 +37,8 @@ impl HashEmbedder {
         Self { identity }
     }
 
-    /// The vector of one text, and whether the text was cut.
-    fn vector(&self, text: &str) -> (Vec<f32>, bool) {
+    /// The vector of one text, how many words it was made of, and whether the text was cut.
+    fn vector(&self, text: &str) -> (Vec<f32>, usize, bool) {
         let mut vector = vec![0.0; self.identity.dimension];
         let mut words = text
             .split(|c: char| !c.is_alphanumeric())
@@ -52,7 +52,7 @@ impl HashEmbedder {
             add_signs(&mut vector, hash_of(""));
         }
         pool::normalize(&mut vector);
-        (vector, words.next().is_some())
+        (vector, count, words.next().is_some())
     }
 }
 
@@ -62,9 +62,15 @@ impl Embed for HashEmbedder {
     }
 
     fn submit(&self, texts: Vec<String>, _purpose: Purpose) -> Result<Pending> {
-        let (vectors, truncated): (Vec<_>, Vec<_>) =
-            texts.iter().map(|text| self.vector(text)).unzip();
-        Embeddings::new(self.identity.dimension, vectors.concat(), truncated).map(Pending::ready)
+        let (mut data, mut truncated, mut words) = (Vec::new(), Vec::new(), 0);
+        for text in &texts {
+            let (vector, count, cut) = self.vector(text);
+            data.extend(vector);
+            truncated.push(cut);
+            words += count;
+        }
+        let embeddings = Embeddings::new(self.identity.dimension, data, truncated)?;
+        Ok(Pending::ready(embeddings.with_tokens(words)))
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Shared by a model's sessions; nothing in it changes.
 
-use crate::dense::Dense;
+use crate::dense::{Activation, Dense};
 use crate::error::Result;
 use crate::modules::Step;
 use crate::pool;
@@ -11,6 +11,7 @@ use crate::settings::Settings;
 enum Layer {
     Dense(Dense),
     Normalize,
+    Activation(Activation),
 }
 
 /// The later modules of a model.
@@ -25,6 +26,7 @@ impl Layers {
         let open = |step: &Step| match step {
             Step::Dense(config) => Dense::open(config).map(Layer::Dense),
             Step::Normalize => Ok(Layer::Normalize),
+            Step::Activation(function) => Ok(Layer::Activation(*function)),
         };
         let layers = settings.steps.iter().map(open).collect::<Result<_>>()?;
         Ok(Self {
@@ -39,6 +41,7 @@ impl Layers {
             match layer {
                 Layer::Dense(dense) => vector = dense.apply(&vector),
                 Layer::Normalize => pool::normalize(&mut vector),
+                Layer::Activation(function) => apply(*function, &mut vector),
             }
         }
         vector.truncate(self.dimension);
@@ -46,12 +49,20 @@ impl Layers {
     }
 
     /// Finishes a vector that the ONNX file took through them already. A second normalisation changes nothing, and some files
-    /// leave it out.
+    /// leave it out; the function of a cross-encoder's logit is never in the file.
     pub(crate) fn finish(&self, mut vector: Vec<f32>) -> Vec<f32> {
-        if let Some(Layer::Normalize) = self.layers.last() {
-            pool::normalize(&mut vector);
+        match self.layers.last() {
+            Some(Layer::Normalize) => pool::normalize(&mut vector),
+            Some(Layer::Activation(function)) => apply(*function, &mut vector),
+            Some(Layer::Dense(_)) | None => {}
         }
         vector.truncate(self.dimension);
         vector
     }
+}
+
+fn apply(function: Activation, vector: &mut [f32]) {
+    vector
+        .iter_mut()
+        .for_each(|value| *value = function.apply(*value));
 }

@@ -2,7 +2,7 @@
 //!
 //! [`OnnxEmbedder`] runs a BERT-family model folder, as sentence-transformers or Optimum write it, on ONNX Runtime: texts from many
 //! callers share batches of similar length, queries go ahead of bulk work, and a text's vector is the same alone and in
-//! any batch. [`Embed`] is what the rest of the database sees, [`Identity`] what a collection is locked to.
+//! any batch. [`OnnxReranker`] serves a cross-encoder in the same way. [`Embed`] is what the rest of the database sees, [`Identity`] what a collection is locked to.
 //!
 //! ```
 //! use vinedb_embedder::{Embed, HashEmbedder, Purpose};
@@ -39,6 +39,7 @@ mod pace;
 mod pool;
 mod pooling;
 mod prompts;
+mod reranker;
 mod runtime;
 mod session;
 mod settings;
@@ -53,3 +54,4 @@ pub use hash::HashEmbedder;
 pub use identity::{Identity, identity};
 pub use model::{OnnxEmbedder, Options};
 pub use pooling::{Pooling, PoolingMode};
+pub use reranker::OnnxReranker;

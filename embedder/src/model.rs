@@ -4,7 +4,7 @@
 //! ready. Sessions belong to the workers.
 
 use crate::batch::Size;
-use crate::embed::{Embed, Pending, Purpose};
+use crate::embed::{Answer, Embed, Pending, Purpose};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
 use crate::layers::Layers;
@@ -16,11 +16,11 @@ use crate::worker::{Job, Limits, Opener, Run, Workers};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::channel;
+use std::sync::mpsc::{Sender, channel};
 use std::time::Duration;
 
 /// Texts that are tokenized before the first of them is queued.
-const PART: usize = 128;
+pub(crate) const PART: usize = 128;
 
 /// How the model is run. It changes speed and memory, and of vectors no more than rounding.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -99,7 +99,7 @@ impl Options {
         }
     }
 
-    fn limits(&self) -> Limits {
+    pub(crate) fn limits(&self) -> Limits {
         let cores = || std::thread::available_parallelism().map_or(1, usize::from);
         let sessions = if self.sessions == 0 {
             (cores() / self.threads).max(1)
@@ -148,7 +148,7 @@ impl OnnxEmbedder {
         });
         let (mut session, tokenizer) = (session?, tokenizer?);
         if !options.quick_start {
-            probe(&mut session, &tokenizer)?;
+            probe(&mut session, &tokenizer.encode("", Purpose::Document)?)?;
         }
         Ok(Self {
             identity: identity?,
@@ -171,7 +171,7 @@ impl OnnxEmbedder {
     }
 }
 
-fn opener(settings: &Settings, runtime: &Path, options: &Options) -> Result<Opener> {
+pub(crate) fn opener(settings: &Settings, runtime: &Path, options: &Options) -> Result<Opener> {
     let environment = runtime::environment(runtime)?;
     let layers = Arc::new(Layers::open(settings)?);
     let settings = settings.clone();
@@ -186,9 +186,26 @@ fn opener(settings: &Settings, runtime: &Path, options: &Options) -> Result<Open
 }
 
 /// One run on an empty text: weights and settings that do not fit each other show now, not at the first query.
-fn probe(session: &mut Run, tokenizer: &TextTokenizer) -> Result<()> {
-    let encoding = tokenizer.encode("", Purpose::Document)?;
-    session(&[&encoding]).map(drop)
+pub(crate) fn probe(session: &mut Run, empty: &Encoding) -> Result<()> {
+    session(&[empty]).map(drop)
+}
+
+/// Queues a part of a submission, whose first text is number `start`, for who listens to `send` as long as `caller` lives.
+pub(crate) fn queue(
+    workers: &Workers,
+    encodings: Vec<Encoding>,
+    start: usize,
+    (send, caller): (&Sender<Answer>, &Arc<()>),
+    purpose: Purpose,
+) -> Result<()> {
+    let job = |(offset, encoding)| Job {
+        encoding,
+        row: start + offset,
+        answers: send.clone(),
+        caller: Arc::downgrade(caller),
+    };
+    let jobs = encodings.into_iter().enumerate().map(job);
+    workers.push(jobs.collect(), purpose, start == 0)
 }
 
 impl Embed for OnnxEmbedder {
@@ -200,27 +217,19 @@ impl Embed for OnnxEmbedder {
         let caller = Arc::new(());
         let (send, answers) = channel();
         let mut truncated = Vec::with_capacity(texts.len());
+        let mut tokens = 0;
         for part in texts.chunks(PART) {
             let start = truncated.len();
             let encodings = self.encode(part, start, purpose)?;
+            tokens += encodings
+                .iter()
+                .map(|encoding| encoding.ids.len())
+                .sum::<usize>();
             truncated.extend(encodings.iter().map(|encoding| encoding.truncated));
-            let jobs = encodings
-                .into_iter()
-                .enumerate()
-                .map(|(offset, encoding)| Job {
-                    encoding,
-                    row: start + offset,
-                    answers: send.clone(),
-                    caller: Arc::downgrade(&caller),
-                });
-            self.workers.push(jobs.collect(), purpose, start == 0)?;
+            queue(&self.workers, encodings, start, (&send, &caller), purpose)?;
         }
-        Ok(Pending::waiting(
-            self.identity.dimension,
-            truncated,
-            answers,
-            caller,
-        ))
+        let dimension = self.identity.dimension;
+        Ok(Pending::waiting(dimension, truncated, answers, caller).with_tokens(tokens))
     }
 }
 

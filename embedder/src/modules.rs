@@ -3,7 +3,7 @@
 //! Supported are a Transformer, a Pooling, and after it any number of Dense and Normalize. Invariant: the widths of what
 //! follows each other fit.
 
-use crate::dense::DenseConfig;
+use crate::dense::{Activation, DenseConfig};
 use crate::error::{Error, Result};
 use crate::pooling::{Pooling, PoolingMode};
 use crate::settings::{contradiction, read_json};
@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 pub(crate) enum Step {
     Dense(DenseConfig),
     Normalize,
+    Activation(Activation),
 }
 
 impl fmt::Display for Step {
@@ -24,6 +25,7 @@ impl fmt::Display for Step {
         match self {
             Self::Dense(dense) => write!(f, "dense {}", dense.activation.name()),
             Self::Normalize => f.write_str("normalize"),
+            Self::Activation(function) => f.write_str(function.name()),
         }
     }
 }

@@ -186,6 +186,11 @@ fn no_output(offers: &[Offer], settings: &Settings) -> Error {
         .output
         .as_ref()
         .map_or_else(String::new, |name| format!(", and `{name}` was asked for"));
+    if width == 1 {
+        let fix =
+            "export the model with one 32-bit float output of shape [batch, 1], named `logits`";
+        return settings.refuse_model(format!("has the outputs {}{asked}", list.join(", ")), fix);
+    }
     let expected = format!(
         "export the model with one 32-bit float output of shape [batch, sequence, {width}], named `last_hidden_state`, or \
          [batch, {full}], named `sentence_embedding`, or name the one to take as `output` in vinedb.json; {width} is \

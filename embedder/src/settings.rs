@@ -104,7 +104,7 @@ impl Settings {
         files.extend(external.into_iter().filter(|path| path.is_file()));
         files.extend(self.steps.iter().filter_map(|step| match step {
             Step::Dense(dense) => Some(dense.weights.clone()),
-            Step::Normalize => None,
+            Step::Normalize | Step::Activation(_) => None,
         }));
         files
     }
@@ -190,7 +190,7 @@ impl Making {
 }
 
 /// `file` in one of two folders, or in their subfolder `onnx`, where Optimum and the hub put it.
-fn first_of(first: &Path, second: &Path, file: &'static str) -> Result<PathBuf> {
+pub(crate) fn first_of(first: &Path, second: &Path, file: &'static str) -> Result<PathBuf> {
     let folders = [
         first.to_owned(),
         first.join("onnx"),

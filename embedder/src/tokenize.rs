@@ -10,7 +10,8 @@ use crate::settings::Settings;
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
-use tokenizers::{Tokenizer, TruncationDirection};
+use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
+use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
 
 /// Bytes per token that the first try reads: most texts have 3 to 5.
 const FIRST_BYTES_PER_TOKEN: usize = 16;
@@ -106,14 +107,44 @@ impl TextTokenizer {
             Purpose::Query => &self.query,
             Purpose::Document => &self.document,
         };
+        let (body, cut) = self.body(&prompt.prefix, text)?;
+        self.finish(body, cut, prompt.skipped)
+    }
+
+    /// The tokens of `query` and `text` together, as a cross-encoder reads them: the longer one is cut first.
+    pub(crate) fn pair(&self, query: &str, text: &str) -> Result<Encoding> {
+        let ((mut query, query_cut), (mut text, text_cut)) =
+            (self.body("", query)?, self.body("", text)?);
+        let special = self.tokenizer.get_post_processor();
+        let special = special.map_or(0, |special| special.added_tokens(true));
+        let room = self.max_length.saturating_sub(special);
+        let truncated = query_cut || text_cut || query.len() + text.len() > room;
+        if truncated {
+            let cut = TruncationParams {
+                max_length: room,
+                ..TruncationParams::default()
+            };
+            (query, text) = catch(|| {
+                let (query, text) = truncate_encodings(query, Some(text), &cut)?;
+                Ok((query, text.unwrap_or_default()))
+            })?;
+            query.take_overflowing();
+            text.take_overflowing();
+        }
+        let whole = catch(|| self.tokenizer.post_process(query, Some(text), true))?;
+        Ok(encoding(&whole, 0, truncated))
+    }
+
+    /// The tokens of `text` behind `prefix`, up to twice as many as the model takes, and whether the text goes on.
+    fn body(&self, prefix: &str, text: &str) -> Result<(tokenizers::Encoding, bool)> {
         let mut bytes = self.max_length.saturating_mul(FIRST_BYTES_PER_TOKEN);
         let last = self.max_length.saturating_mul(LAST_BYTES_PER_TOKEN);
         loop {
             let piece = head(text, bytes);
-            let body = self.tokens(&prefixed(&prompt.prefix, piece))?;
+            let body = self.tokens(&prefixed(prefix, piece))?;
             let whole = piece.len() == text.len();
             if whole || body.len() >= 2 * self.max_length || bytes >= last {
-                return self.finish(body, !whole, prompt.skipped);
+                return Ok((body, !whole));
             }
             bytes = bytes.saturating_mul(4).min(last);
         }
@@ -134,12 +165,16 @@ impl TextTokenizer {
         body.truncate(self.room, 0, TruncationDirection::Right);
         body.take_overflowing();
         let whole = catch(|| self.tokenizer.post_process(body, None, true))?;
-        Ok(Encoding {
-            prompt: skipped.min(whole.len().saturating_sub(1)),
-            ids: whole.get_ids().to_vec(),
-            type_ids: whole.get_type_ids().to_vec(),
-            truncated,
-        })
+        Ok(encoding(&whole, skipped, truncated))
+    }
+}
+
+fn encoding(whole: &tokenizers::Encoding, skipped: usize, truncated: bool) -> Encoding {
+    Encoding {
+        prompt: skipped.min(whole.len().saturating_sub(1)),
+        ids: whole.get_ids().to_vec(),
+        type_ids: whole.get_type_ids().to_vec(),
+        truncated,
     }
 }
 

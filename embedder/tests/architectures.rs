@@ -8,13 +8,22 @@ use serde::Deserialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use vinedb_embedder::{
-    Embed, Embeddings, ModelOptions, OnnxEmbedder, Options, Pooling, PoolingMode, Purpose,
+    Embed, Embeddings, ModelOptions, OnnxEmbedder, OnnxReranker, Options, Pooling, PoolingMode,
+    Purpose,
 };
 
 #[derive(Deserialize)]
 struct Reference {
     texts: Vec<String>,
     models: Vec<Model>,
+    cross_encoders: Vec<CrossEncoder>,
+}
+
+#[derive(Deserialize)]
+struct CrossEncoder {
+    folder: String,
+    question: String,
+    scores: Vec<f32>,
 }
 
 #[derive(Deserialize)]
@@ -181,4 +190,35 @@ fn identities_tell_what_the_folders_say() {
         ),
         ("passages for: ", "a passage: ", 80)
     );
+}
+
+#[test]
+fn cross_encoders_give_the_scores_of_sentence_transformers() {
+    let reference = reference();
+    assert_eq!(reference.cross_encoders.len(), 2);
+    let texts: Vec<&str> = reference.texts.iter().map(String::as_str).collect();
+    for model in &reference.cross_encoders {
+        let dir = folder(&model.folder);
+        let reranker = OnnxReranker::open(&dir, &home::runtime(), &Options::default())
+            .unwrap_or_else(|error| panic!("{error}"));
+        let together = reranker.score(&model.question, &texts).unwrap();
+        for ((text, expected), score) in texts.iter().zip(&model.scores).zip(together) {
+            let alone = reranker.score(&model.question, &[text]).unwrap();
+            for score in [score, alone[0]] {
+                assert!(
+                    (score - expected).abs() < 1e-5,
+                    "{}, {text:?}: {score}, not {expected}",
+                    model.folder
+                );
+            }
+        }
+        assert!(reranker.score(&model.question, &[]).unwrap().is_empty());
+    }
+}
+
+#[test]
+fn an_embedding_model_is_no_cross_encoder_and_is_told_so() {
+    let open = |name| OnnxReranker::open(&folder(name), &home::runtime(), &Options::default());
+    let message = open("bert-mean").unwrap_err().to_string();
+    assert!(message.contains("config.json names no labels"), "{message}");
 }

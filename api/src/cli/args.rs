@@ -175,6 +175,12 @@ pub(crate) struct Search {
     /// A search parameter: recall=0.99, ef_search=N, nprobe=N, max_codes=N, rescore=N or exact=true
     #[arg(long = "param", value_name = "NAME=VALUE")]
     pub(crate) params: Vec<Given>,
+    /// Rank the nearest again by this cross-encoder
+    #[arg(long, value_name = "MODEL", conflicts_with_all = ["vector_file", "like"])]
+    pub(crate) rerank: Option<String>,
+    /// How many of the nearest it reads [default: 50]
+    #[arg(long, value_name = "N", requires = "rerank", value_parser = at_least_one)]
+    pub(crate) candidates: Option<usize>,
     /// Print the documents' vectors too (with --json)
     #[arg(long)]
     pub(crate) with_vectors: bool,
@@ -302,6 +308,9 @@ pub(crate) struct Embed {
     /// Embed as queries, not as documents (for models that tell them apart)
     #[arg(long)]
     pub(crate) query: bool,
+    /// Write the vectors into this .npy file, one row a line, and nothing on standard output
+    #[arg(long, value_name = "FILE")]
+    pub(crate) npy: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]

@@ -9,6 +9,7 @@ mod embed;
 mod import;
 mod index;
 mod interrupt;
+mod npy_writer;
 mod output;
 mod params;
 mod progress;

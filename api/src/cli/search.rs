@@ -6,7 +6,7 @@ use std::{
 };
 
 use anyhow::Result;
-use vinedb::{Answer, Collection, EmbeddingOptions, Match, Options, Plan, Query, Strategy};
+use vinedb::{Answer, Collection, EmbeddingOptions, Match, Options, Plan, Query, Rerank, Strategy};
 
 use super::{
     Outcome,
@@ -35,9 +35,17 @@ fn base_query(args: &Search) -> Result<Query> {
         radius: args.radius,
         filter: args.filter.clone(),
         params: params::together(&args.params)?,
+        rerank: rerank(args),
         ..Query::default()
     };
     Ok(base.with_vectors(args.with_vectors))
+}
+
+fn rerank(args: &Search) -> Option<Rerank> {
+    args.rerank.clone().map(|model| Rerank {
+        model,
+        candidates: args.candidates,
+    })
 }
 
 fn open(args: &Search, home: PathBuf) -> Result<Collection> {
@@ -174,6 +182,13 @@ fn effort_text(plan: &Plan) -> String {
 }
 
 fn plan_text(plan: &Plan) -> String {
+    let reranked = plan.reranked.map_or_else(String::new, |count| {
+        format!("; {} ranked again", thousands(count as u64))
+    });
+    format!("{}{reranked}", search_text(plan))
+}
+
+fn search_text(plan: &Plan) -> String {
     let vectors = thousands((plan.sealed + plan.fresh) as u64);
     let passing = plan.matching.map_or_else(String::new, |matching| {
         format!("{} of ", thousands(matching as u64))

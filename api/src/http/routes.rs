@@ -340,7 +340,7 @@ pub(crate) async fn search_batch(
 ) -> Answered<Vec<Answer>> {
     let matches: usize = queries
         .iter()
-        .map(|query| query.limit().clamp(1, MAX_TOP_K))
+        .map(|query| query.candidates().clamp(1, MAX_TOP_K))
         .sum();
     with(state, name, move |collection| {
         if matches > MAX_BATCH_MATCHES {

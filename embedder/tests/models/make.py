@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Writes the tiny model folders beside it, and vectors.json: what sentence-transformers makes of some texts with each.
+"""Writes the tiny model folders beside it, and vectors.json: what sentence-transformers makes of some texts with each, and
+of some pairs of texts with those folders that are cross-encoders.
 
     pip install 'sentence-transformers==5.7.0' 'transformers==4.57.6' 'torch==2.15.0' onnx
     python make.py
@@ -16,12 +17,13 @@ import tempfile
 
 import onnx
 import torch
-from sentence_transformers import SentenceTransformer
+from sentence_transformers import CrossEncoder, SentenceTransformer
 from sentence_transformers.base.modules import Dense, Transformer
 from sentence_transformers.sentence_transformer.modules import Normalize, Pooling
 from tokenizers import ByteLevelBPETokenizer, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 from transformers import (
     BertConfig,
+    BertForSequenceClassification,
     BertModel,
     DistilBertConfig,
     DistilBertModel,
@@ -31,6 +33,7 @@ from transformers import (
     MPNetModel,
     PreTrainedTokenizerFast,
     RobertaConfig,
+    RobertaForSequenceClassification,
     RobertaModel,
 )
 
@@ -50,6 +53,8 @@ TEXTS = [
     "[SEP] a [MASK] <s>",
     "Pale straw in the glass. " * 12,
 ]
+
+QUESTION = "What goes with rich stew?"
 
 CORPUS = TEXTS + [
     "A sweet late harvest riesling: apricot, honey, petrol, and enough acidity to keep the third glass interesting.",
@@ -205,30 +210,48 @@ def modules(folder, spec):
     return [transformer, pooling] + [later[name]() for name in spec["then"]]
 
 
-class States(torch.nn.Module):
-    """The network with its inputs by place and the states alone."""
+def bert_cross():
+    tokenizer = bert_tokenizer(True, types=True)
+    return BertForSequenceClassification(BertConfig(**common(tokenizer), num_labels=1)), tokenizer
 
-    def __init__(self, network, names):
+
+def roberta_cross():
+    tokenizer = roberta_tokenizer()
+    return RobertaForSequenceClassification(RobertaConfig(**common(tokenizer), type_vocab_size=1, num_labels=1)), tokenizer
+
+
+# folder: network, and the function that the model's settings name for its logit
+CROSS_ENCODERS = {
+    "bert-cross": (bert_cross, None),
+    "roberta-cross": (roberta_cross, "torch.nn.modules.linear.Identity"),
+}
+
+
+class Output(torch.nn.Module):
+    """The network with its inputs by place and one output alone."""
+
+    def __init__(self, network, names, output):
         super().__init__()
-        self.network, self.names = network, names
+        self.network, self.names, self.output = network, names, output
 
     def forward(self, *inputs):
-        return self.network(**dict(zip(self.names, inputs))).last_hidden_state
+        return self.network(**dict(zip(self.names, inputs)))[self.output]
 
 
-def export(transformer, path):
+def export(network, tokenizer, path, output="last_hidden_state"):
     """The ONNX file, with just those inputs that the network has."""
-    inputs = transformer.tokenizer(["a red wine", "b"], padding=True, return_tensors="pt")
+    inputs = tokenizer(["a red wine", "b"], padding=True, return_tensors="pt")
     names = list(inputs)
     path.parent.mkdir(exist_ok=True)
-    axes = {0: "batch", 1: "sequence"}
+    axes = {name: {0: "batch", 1: "sequence"} for name in names}
+    axes[output] = {0: "batch"} if output == "logits" else {0: "batch", 1: "sequence"}
     torch.onnx.export(
-        States(transformer.auto_model, names).eval(),
+        Output(network, names, output).eval(),
         tuple(inputs[name] for name in names),
         str(path),
         input_names=names,
-        output_names=["last_hidden_state"],
-        dynamic_axes={name: axes for name in [*names, "last_hidden_state"]},
+        output_names=[output],
+        dynamic_axes=axes,
         opset_version=17,
         dynamo=False,
     )
@@ -291,15 +314,37 @@ def make(name, spec):
     encode = lambda method: rounded(method([text], convert_to_numpy=True)[0] for text in TEXTS)
     with torch.no_grad():
         queries, documents = encode(model.encode_query), encode(model.encode_document)
-        export(model[0], folder / spec.get("onnx", "model.onnx"))
+        export(model[0].auto_model, model.tokenizer, folder / spec.get("onnx", "model.onnx"))
     tidy(folder)
     return {"folder": name, "queries": queries, "documents": documents}
 
 
+def make_cross(name, build, activation):
+    folder = HERE / name
+    shutil.rmtree(folder, ignore_errors=True)
+    torch.manual_seed(sum(map(ord, name)))
+    network, tokenizer = build()
+    network.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    if activation:
+        config = json.loads((folder / "config.json").read_text())
+        config["sentence_transformers"] = {"activation_fn": activation}
+        (folder / "config.json").write_text(json.dumps(config, indent=2))
+    model = CrossEncoder(str(folder), device="cpu", model_kwargs={"attn_implementation": "eager"})
+    with torch.no_grad():
+        scores = [round(float(model.predict([(QUESTION, text)])[0]), 6) for text in TEXTS]
+        export(model[0].auto_model, model.tokenizer, folder / "model.onnx", output="logits")
+    tidy(folder)
+    return {"folder": name, "question": QUESTION, "scores": scores}
+
+
 def main():
+    cross = [make_cross(name, *spec) for name, spec in CROSS_ENCODERS.items()]
     made = [make(name, spec) for name, spec in FOLDERS.items()]
     lines = ",\n".join(json.dumps(item, separators=(",", ":")) for item in made)
-    (HERE / "vectors.json").write_text('{"texts":' + json.dumps(TEXTS) + ',\n"models":[\n' + lines + "\n]}\n")
+    crosses = ",\n".join(json.dumps(item, separators=(",", ":")) for item in cross)
+    body = '{"texts":' + json.dumps(TEXTS) + ',\n"models":[\n' + lines + '\n],\n"cross_encoders":[\n' + crosses + "\n]}\n"
+    (HERE / "vectors.json").write_text(body)
 
 
 if __name__ == "__main__":
