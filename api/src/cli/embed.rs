@@ -1,4 +1,5 @@
-//! `vinedb embed`: JSON Lines with `text` in, the same lines with `embedding` out, in order, as they come.
+//! `vinedb embed`: JSON Lines with `text` in, the same lines with `embedding` out, in order, as they come; or the vectors
+//! alone into an npy file, which needs a file to go back to its head in.
 
 use std::{
     io::{self, BufRead, BufWriter, Write},
@@ -9,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use vinedb::{Embed, MAX_TEXT_BYTES, Metadata, Purpose};
 
-use super::{Outcome, args, output::STANDARD_OUTPUT};
+use super::{Outcome, args, npy_writer::NpyWriter, output::STANDARD_OUTPUT};
 
 /// Lines per batch.
 const CHUNK: usize = 256;
@@ -23,7 +24,10 @@ pub(crate) fn run(args: args::Embed, home: PathBuf) -> Result<Outcome> {
         Purpose::Document
     };
     let mut lines = io::stdin().lock().lines().enumerate();
-    let mut out = BufWriter::new(io::stdout().lock());
+    let mut out = match &args.npy {
+        Some(path) => Out::Npy(NpyWriter::create(path, model.identity().dimension)?),
+        None => Out::Lines(BufWriter::new(io::stdout().lock())),
+    };
     loop {
         let mut rows = Vec::new();
         for (number, line) in lines.by_ref() {
@@ -38,10 +42,35 @@ pub(crate) fn run(args: args::Embed, home: PathBuf) -> Result<Outcome> {
             }
         }
         if rows.is_empty() {
-            out.flush().context(STANDARD_OUTPUT)?;
+            out.finish()?;
             return Ok(Outcome::Done);
         }
         embed(&*model, purpose, rows, &mut out)?;
+    }
+}
+
+/// Where the vectors go.
+enum Out {
+    Lines(BufWriter<io::StdoutLock<'static>>),
+    Npy(NpyWriter),
+}
+
+impl Out {
+    fn write(&mut self, mut row: Metadata, vector: &[f32]) -> Result<()> {
+        match self {
+            Self::Npy(file) => file.row(vector),
+            Self::Lines(out) => {
+                row.insert("embedding".to_owned(), serde_json::to_value(vector)?);
+                writeln!(out, "{}", serde_json::to_string(&row)?).context(STANDARD_OUTPUT)
+            }
+        }
+    }
+
+    fn finish(self) -> Result<()> {
+        match self {
+            Self::Npy(file) => file.finish(),
+            Self::Lines(mut out) => out.flush().context(STANDARD_OUTPUT),
+        }
     }
 }
 
@@ -60,20 +89,14 @@ fn parse(line: &str) -> Result<Metadata> {
     }
 }
 
-fn embed(
-    model: &dyn Embed,
-    purpose: Purpose,
-    rows: Vec<Metadata>,
-    out: &mut impl Write,
-) -> Result<()> {
+fn embed(model: &dyn Embed, purpose: Purpose, rows: Vec<Metadata>, out: &mut Out) -> Result<()> {
     let texts: Vec<&str> = rows
         .iter()
         .filter_map(|row| row.get("text")?.as_str())
         .collect();
     let embeddings = model.embed(&texts, purpose)?;
-    for (mut row, vector) in rows.clone().into_iter().zip(embeddings.rows()) {
-        row.insert("embedding".to_owned(), serde_json::to_value(vector)?);
-        writeln!(out, "{}", serde_json::to_string(&row)?).context(STANDARD_OUTPUT)?;
-    }
-    Ok(())
+    let pairs = rows.clone().into_iter().zip(embeddings.rows());
+    pairs
+        .into_iter()
+        .try_for_each(|(row, vector)| out.write(row, vector))
 }

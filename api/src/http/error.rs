@@ -39,6 +39,25 @@ impl Failure {
         )
     }
 
+    /// The same in the shape of OpenAI's errors: `message`, `type`, `param`, `code`.
+    pub(crate) fn into_openai(self) -> Response {
+        let kind = match self.status {
+            StatusCode::TOO_MANY_REQUESTS => "rate_limit_error",
+            status if status.is_server_error() => "server_error",
+            _ => "invalid_request_error",
+        };
+        let error = json!({
+            "message": self.message, "type": kind, "param": self.field, "code": self.code,
+        });
+        let (parts, _) = self.into_response().into_parts();
+        let mut response = Json(json!({"error": error})).into_response();
+        *response.status_mut() = parts.status;
+        if let Some(wait) = parts.headers.get(RETRY_AFTER) {
+            response.headers_mut().insert(RETRY_AFTER, wait.clone());
+        }
+        response
+    }
+
     /// The failure of a part of the request, with what became of the rest.
     pub(crate) fn within(mut self, place: &str, rest: &str) -> Self {
         let message = self.message.replace(" at line 1 column ", " at column ");

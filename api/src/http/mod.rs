@@ -9,6 +9,7 @@ mod cluster;
 mod error;
 mod extract;
 mod guard;
+mod openai;
 mod routes;
 mod serve;
 mod upload;
@@ -41,6 +42,8 @@ const MAX_UPLOADS: usize = 8;
 const MAX_CLUSTERINGS: usize = 2;
 /// Indexes that are built on request at a time: each works on every core.
 const MAX_BUILDS: usize = 2;
+/// Requests for vectors of texts at a time: more are told to come again.
+const MAX_EMBEDDINGS: usize = 256;
 
 /// What the handlers share.
 #[derive(Clone)]
@@ -55,6 +58,7 @@ struct Shared {
     uploads: Semaphore,
     clusterings: Arc<Semaphore>,
     builds: Arc<Semaphore>,
+    embeddings: Arc<Semaphore>,
 }
 
 impl AppState {
@@ -69,6 +73,7 @@ impl AppState {
                 uploads: Semaphore::new(MAX_UPLOADS),
                 clusterings: Arc::new(Semaphore::new(MAX_CLUSTERINGS)),
                 builds: Arc::new(Semaphore::new(MAX_BUILDS)),
+                embeddings: Arc::new(Semaphore::new(MAX_EMBEDDINGS)),
             }),
         }
     }
@@ -102,6 +107,11 @@ impl AppState {
     pub(crate) async fn clustering(&self) -> Option<OwnedSemaphorePermit> {
         let clusterings = Arc::clone(&self.shared.clusterings);
         clusterings.acquire_owned().await.ok()
+    }
+
+    /// A turn to embed texts, if there is one: texts wait for the model, not requests for their turn.
+    pub(crate) fn embedding(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.shared.embeddings).try_acquire_owned().ok()
     }
 
     /// Waits for a turn to build an index; it is given back when the work is done, which may be after the request.
@@ -159,6 +169,7 @@ pub fn router_with(state: AppState) -> Router {
         .route("/collections/{name}/cluster", post(cluster::cluster))
         .route("/collections/{name}/train", post(building::train))
         .route("/collections/{name}/compact", post(building::compact))
+        .route("/v1/embeddings", post(openai::embeddings))
         .fallback(routes::unknown_route)
         .method_not_allowed_fallback(routes::unknown_method)
         .layer(middleware::from_fn_with_state(state.clone(), guard::upload))
