@@ -3,6 +3,7 @@
 //! Texts that the model must embed are few and short here; where only the reading of files matters the rows bring vectors.
 
 pub(crate) mod formats;
+mod reuse;
 mod running;
 
 use std::{

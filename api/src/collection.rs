@@ -33,6 +33,10 @@ pub struct Upserted {
     pub unchanged: usize,
     /// Texts that the model embedded; a text that was embedded before is not embedded again.
     pub embedded: usize,
+    /// Documents that took the vector of the same text, of another document or their own version before, in this call or one
+    /// before it.
+    #[serde(default)]
+    pub reused: usize,
     /// Documents whose text is longer than the model reads, so that only its beginning counts.
     pub truncated: usize,
 }
@@ -128,7 +132,8 @@ impl Collection {
 
     /// Writes documents, each replacing the one of the same key. All of them or none; durable when this returns.
     ///
-    /// Text is embedded by the collection's model, unless it was stored under the same key with the same text before. A
+    /// Text is embedded by the collection's model, unless it was stored under the same key with the same text before, or under
+    /// any key since this process opened the collection. A
     /// document that is there already, exactly so, is left alone.
     ///
     /// # Errors

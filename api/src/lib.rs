@@ -42,6 +42,7 @@ mod models;
 mod query;
 mod recovery;
 mod rerank;
+mod reuse;
 mod scan;
 mod search;
 mod setting;

@@ -18,7 +18,8 @@ use storage::{Access, Reader, Store};
 
 use crate::{
     Error, Result, compaction::Compactor, config::Locked, database::DOCUMENTS,
-    folder::FileIdentity, lock::Lock, models::Models, recovery, template::Template, view::View,
+    folder::FileIdentity, lock::Lock, models::Models, recovery, reuse::Texts, template::Template,
+    view::View,
 };
 
 /// What all handles on a collection share.
@@ -30,6 +31,7 @@ pub(crate) struct Core {
     pub(crate) template: Option<Template>,
     pub(crate) models: Arc<Models>,
     pub(crate) model: OnceLock<Arc<dyn Embed>>,
+    pub(crate) texts: Arc<Texts>,
     pub(crate) view: ArcSwap<View>,
     pub(crate) writing: Mutex<()>,
     pub(crate) compacting: Mutex<()>,
@@ -93,6 +95,7 @@ impl Core {
             template,
             models,
             model: OnceLock::new(),
+            texts: Arc::default(),
             view: ArcSwap::from_pointee(recovered.view),
             writing: Mutex::default(),
             compacting: Mutex::default(),

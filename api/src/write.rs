@@ -1,12 +1,18 @@
 //! From documents to committed rows: check, render, find out what is new, embed that, commit all of it at once.
 
+mod missing;
+
 use std::collections::HashMap;
 
-use embedder::{Embeddings, Purpose};
 use engine::{Index, Kind};
 use storage::{Key, Metadata, NewDocument, Record};
 
-use crate::{Document, Error, Result, Upserted, collection::Core, document::MAX_TEXT_BYTES};
+use crate::{
+    Document, Error, Result, Upserted,
+    collection::Core,
+    document::MAX_TEXT_BYTES,
+    reuse::{Made, Mine, Print},
+};
 
 /// Documents on their way into the store.
 pub(crate) struct Rows {
@@ -14,9 +20,13 @@ pub(crate) struct Rows {
     /// What the store held already, exactly so, at the write numbered `sequence`.
     unchanged: Vec<Unchanged>,
     sequence: u64,
-    /// Distinct texts that the model must embed; rows refer to them by position.
+    /// Distinct texts that need vectors; rows refer to them by position.
     texts: Vec<String>,
-    embedded: Option<Embeddings>,
+    /// Their prints and, once they are embedded or found, their vectors.
+    prints: Vec<Print>,
+    made: Vec<Option<Made>>,
+    /// Those among them that this call embeds; held until they are stored.
+    claimed: Vec<Mine>,
     done: Upserted,
 }
 
@@ -57,7 +67,9 @@ impl Rows {
             unchanged: Vec::new(),
             sequence: reader.sequence(),
             texts: Vec::new(),
-            embedded: None,
+            prints: Vec::new(),
+            made: Vec::new(),
+            claimed: Vec::new(),
             done: Upserted::default(),
         };
         let mut known = HashMap::new();
@@ -111,6 +123,7 @@ impl Rows {
             vector,
             metadata,
         } = document;
+        self.done.reused += usize::from(vector.is_none() && reuse.is_some());
         let vector = match (vector.or(reuse), &text) {
             (Some(vector), _) => Source::Given(vector),
             (None, text) => Source::Embed(self.text(text.as_deref().unwrap_or_default(), known)),
@@ -130,23 +143,6 @@ impl Rows {
         known.insert(text.to_owned(), self.texts.len());
         self.texts.push(text.to_owned());
         self.texts.len() - 1
-    }
-
-    /// Embeds what must be embedded. Holds no lock.
-    pub(crate) fn embed(&mut self, core: &Core) -> Result<()> {
-        if self.texts.is_empty() {
-            return Ok(());
-        }
-        let texts = std::mem::take(&mut self.texts);
-        self.done.embedded = texts.len();
-        let embedded = core.model()?.submit(texts, Purpose::Document)?.wait()?;
-        self.done.truncated = self
-            .rows
-            .iter()
-            .filter(|row| matches!(row.vector, Source::Embed(at) if embedded.truncated()[at]))
-            .count();
-        self.embedded = Some(embedded);
-        Ok(())
     }
 
     /// Commits the rows in one transaction and shows them to searches.
@@ -172,6 +168,7 @@ impl Rows {
             written.sequence,
         )?;
         drop(writing);
+        self.note(core, &written.ids);
         self.done.updated = written.replaced.len();
         self.done.added = written.ids.len() - written.replaced.len();
         Ok(self.done)
@@ -201,10 +198,13 @@ impl Rows {
     }
 
     fn vector<'a>(&'a self, row: &'a Row) -> &'a [f32] {
-        match (&row.vector, &self.embedded) {
-            (Source::Given(vector), _) => vector,
-            (Source::Embed(at), Some(embedded)) => embedded.row(*at),
-            (Source::Embed(_), None) => &[],
+        match &row.vector {
+            Source::Given(vector) => vector,
+            Source::Embed(at) => self
+                .made
+                .get(*at)
+                .and_then(Option::as_ref)
+                .map_or(&[], |made| &made.vector),
         }
     }
 }

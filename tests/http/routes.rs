@@ -116,6 +116,7 @@ async fn documents_are_added_replaced_and_left_alone() {
             updated: 1,
             unchanged: 1,
             embedded: 1,
+            reused: 1,
             truncated: 0
         }
     );

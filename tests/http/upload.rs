@@ -44,7 +44,7 @@ async fn lines_are_upserted_in_their_order() {
     let done = app.lines(UPLOAD, body.clone()).await.is(200);
     assert_eq!(
         done,
-        json!({"added": 3, "updated": 0, "unchanged": 0, "embedded": 0, "truncated": 0})
+        json!({"added": 3, "updated": 0, "unchanged": 0, "embedded": 0, "reused": 0, "truncated": 0})
     );
     assert_eq!(app.keys("c").await, json!([3, 1, 2]));
     assert_eq!(app.lines(UPLOAD, body).await.is(200)["unchanged"], 3);
@@ -219,6 +219,6 @@ async fn the_answer_counts_what_was_embedded() {
         .is(200);
     assert_eq!(
         done,
-        json!({"added": 3, "updated": 1, "unchanged": 0, "embedded": 2, "truncated": 1})
+        json!({"added": 3, "updated": 1, "unchanged": 0, "embedded": 2, "reused": 2, "truncated": 1})
     );
 }

@@ -147,6 +147,7 @@ impl Upload {
         self.done.updated += done.updated;
         self.done.unchanged += done.unchanged;
         self.done.embedded += done.embedded;
+        self.done.reused += done.reused;
         self.done.truncated += done.truncated;
         self.committed += size;
         self.batch_bytes = 0;

@@ -42,6 +42,7 @@ pub(crate) struct Summary {
     updated: usize,
     unchanged: usize,
     embedded: usize,
+    reused: usize,
     truncated: usize,
     /// Rows that could not be used.
     rejected: usize,
@@ -148,6 +149,7 @@ impl Tally {
         state.summary.updated += done.updated;
         state.summary.unchanged += done.unchanged;
         state.summary.embedded += done.embedded;
+        state.summary.reused += done.reused;
         state.summary.truncated += done.truncated;
     }
 
@@ -194,6 +196,12 @@ pub(crate) fn text(summary: &Summary) -> String {
         counted(summary.embedded, "text"),
         summary.embedded as f64 / summary.seconds.max(1e-3),
     )];
+    if summary.reused > 0 {
+        lines.push(format!(
+            "took the vector of the same text: {}",
+            counted(summary.reused, "document")
+        ));
+    }
     if summary.truncated > 0 {
         lines.push(format!(
             "longer than the model reads, so that only the beginning counts: {}",

@@ -1,0 +1,116 @@
+//! The vectors that documents lack: taken from documents with the same text, waited for, or made by the model.
+//!
+//! Holds no lock while the model works. Which texts are known is `reuse.rs`' matter.
+
+use embedder::Purpose;
+
+use super::{Rows, Source};
+use crate::{
+    Result,
+    collection::Core,
+    reuse::{self, Claim, Made, Theirs},
+};
+
+impl Rows {
+    /// Finds or makes the vectors that are missing. Holds no lock.
+    pub(crate) fn embed(&mut self, core: &Core) -> Result<()> {
+        if self.texts.is_empty() {
+            return Ok(());
+        }
+        self.prints = self.texts.iter().map(|text| reuse::print(text)).collect();
+        self.made = vec![None; self.texts.len()];
+        let (mut stored, mut theirs, mut missing) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, claim) in core.texts.claim(&self.prints).into_iter().enumerate() {
+            match claim {
+                Claim::Stored { id, truncated } => stored.push((at, id, truncated)),
+                Claim::Theirs(slot) => theirs.push((at, slot)),
+                Claim::Mine(mine) => {
+                    self.claimed.push(mine);
+                    missing.push(at);
+                }
+            }
+        }
+        let mine = missing.len();
+        missing.extend(self.take_stored(core, &stored)?);
+        self.make(core, &missing)?;
+        for (mine, at) in self.claimed.iter().zip(&missing[..mine]) {
+            self.made[*at].iter().for_each(|made| mine.publish(made));
+        }
+        let failed = self.take_theirs(&theirs);
+        self.make(core, &failed)?;
+        self.count();
+        Ok(())
+    }
+
+    /// Takes the vectors of documents with the same texts; those that are gone or changed are left over.
+    fn take_stored(&mut self, core: &Core, stored: &[(usize, i64, bool)]) -> Result<Vec<usize>> {
+        if stored.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids: Vec<i64> = stored.iter().map(|(_, id, _)| *id).collect();
+        let records = core.read()?.records(&ids, true)?;
+        let mut left = Vec::new();
+        for ((at, _, truncated), record) in stored.iter().zip(records) {
+            let record = record.filter(|record| record.text.as_ref() == Some(&self.texts[*at]));
+            match record.and_then(|record| record.vector) {
+                Some(vector) => {
+                    let truncated = *truncated;
+                    self.made[*at] = Some(Made { vector, truncated });
+                }
+                None => left.push(*at),
+            }
+        }
+        Ok(left)
+    }
+
+    /// Takes what other threads make; what they failed to make is left over.
+    fn take_theirs(&mut self, theirs: &[(usize, Theirs)]) -> Vec<usize> {
+        for (at, slot) in theirs {
+            self.made[*at] = slot.wait();
+        }
+        let all = theirs.iter().map(|(at, _)| *at);
+        all.filter(|at| self.made[*at].is_none()).collect()
+    }
+
+    /// Embeds the texts at these positions.
+    fn make(&mut self, core: &Core, positions: &[usize]) -> Result<()> {
+        if positions.is_empty() {
+            return Ok(());
+        }
+        let texts = positions.iter().map(|at| self.texts[*at].clone()).collect();
+        let embedded = core.model()?.submit(texts, Purpose::Document)?.wait()?;
+        let rows = embedded.rows().zip(embedded.truncated());
+        for (at, (row, &truncated)) in positions.iter().zip(rows) {
+            let vector = row.to_vec();
+            self.made[*at] = Some(Made { vector, truncated });
+        }
+        self.done.embedded += positions.len();
+        Ok(())
+    }
+
+    fn count(&mut self) {
+        let of_texts = self.rows.iter().filter_map(|row| match row.vector {
+            Source::Embed(at) => self.made[at].as_ref(),
+            Source::Given(_) => None,
+        });
+        let truncated: Vec<bool> = of_texts.map(|made| made.truncated).collect();
+        self.done.reused += truncated.len().saturating_sub(self.done.embedded);
+        self.done.truncated = truncated.iter().filter(|truncated| **truncated).count();
+    }
+
+    /// Notes which documents have the vectors of which texts.
+    pub(super) fn note(&self, core: &Core, ids: &[i64]) {
+        let noted = self
+            .rows
+            .iter()
+            .zip(ids)
+            .filter_map(|(row, id)| match row.vector {
+                Source::Embed(at) => {
+                    let truncated = self.made[at].as_ref()?.truncated;
+                    Some((self.prints[at], *id, truncated))
+                }
+                Source::Given(_) => None,
+            });
+        core.texts.stored(noted);
+    }
+}
