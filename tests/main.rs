@@ -11,6 +11,7 @@ mod exchange;
 mod golden;
 mod hnsw_rs;
 mod http;
+mod hub;
 mod import;
 #[cfg(feature = "faiss")]
 mod mapped;

@@ -147,6 +147,14 @@ pub enum Error {
         /// The names there are.
         known: Vec<String>,
     },
+    /// A model cannot be had from the hub.
+    #[error("{repository} cannot be pulled: {reason}")]
+    Pull {
+        /// The repository.
+        repository: String,
+        /// Why, and what to do.
+        reason: String,
+    },
     /// The model under this name is not the one that made the collection's vectors.
     #[error(
         "collection {collection:?} was made with model {name:?} whose {field} is {locked}, but the model installed under that name has {installed}: put the original model back, or make a new collection"

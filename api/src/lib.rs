@@ -36,6 +36,8 @@ mod folder;
 mod home;
 #[cfg(feature = "http")]
 pub mod http;
+#[cfg(feature = "hub")]
+mod hub;
 mod lock;
 mod measure;
 mod models;
@@ -57,6 +59,7 @@ pub use collection::{Collection, Page, Stats, Upserted};
 pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
 pub use database::{Database, Options};
 pub use document::{Document, MAX_TEXT_BYTES};
+pub use embedder::convert::Precision;
 pub use embedder::{
     Embed, Embeddings, HashEmbedder, Identity, ModelOptions, Options as EmbeddingOptions, Pooling,
     PoolingMode, Purpose,
@@ -68,7 +71,11 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use exchange::{Exported, ImportedIndex, IndexFile, inspect_index};
 pub use home::default_home;
-pub use models::{DEFAULT_MODEL, ModelInfo, list_models, open_model};
+#[cfg(feature = "hub")]
+pub use hub::{Pull, pull_model};
+pub use models::{
+    DEFAULT_MODEL, ModelInfo, Origin, list_models, model_info, open_model, remove_model,
+};
 pub use query::{Answer, MAX_TOP_K, Match, Mode, Plan, Query, Strategy, With};
 pub use rerank::{MAX_CANDIDATES, Rerank};
 pub use snapshot::{Entry, Manifest};

@@ -10,7 +10,7 @@ use std::{
 };
 
 use embedder::{Embed, Identity, OnnxEmbedder, OnnxReranker};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
@@ -32,7 +32,22 @@ pub struct ModelInfo {
     pub bytes: u64,
     /// Whether collections take it when they name none.
     pub default: bool,
+    /// Where it was pulled from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub origin: Option<Origin>,
 }
+
+/// Where a model came from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The address of the repository.
+    pub source: String,
+    /// The commit that it was read at.
+    pub revision: String,
+}
+
+/// The file in a model's folder that says where it came from.
+pub(crate) const ORIGIN: &str = "origin.json";
 
 /// Lists the models in the cache folder `home`, by name. A folder that is no model is left out, with a warning.
 ///
@@ -42,21 +57,77 @@ pub fn list_models(home: &Path) -> Result<Vec<ModelInfo>> {
     let folder = models_folder(home);
     let mut models = Vec::new();
     for name in names_in(&folder)? {
-        let path = folder.join(&name);
-        match embedder::identity(&name, &path) {
-            Ok(identity) => {
-                let bytes = fs::metadata(path.join("model.onnx")).map_or(0, |meta| meta.len());
-                models.push(ModelInfo {
-                    default: name == DEFAULT_MODEL,
-                    identity,
-                    path,
-                    bytes,
-                });
-            }
-            Err(error) => tracing::warn!(%error, "{} is left out", path.display()),
+        match model_info(home, &name) {
+            Ok(info) => models.push(info),
+            Err(error) => tracing::warn!(%error, "{} is left out", folder.join(&name).display()),
         }
     }
     Ok(models)
+}
+
+/// What there is to know of the model `name` of the cache folder `home`.
+///
+/// # Errors
+/// When there is none of that name, or its folder holds no model.
+pub fn model_info(home: &Path, name: &str) -> Result<ModelInfo> {
+    let path = folder_of(home, name)?;
+    let identity = embedder::identity(name, &path)?;
+    let origin = fs::read(path.join(ORIGIN)).ok();
+    Ok(ModelInfo {
+        default: name == DEFAULT_MODEL,
+        identity,
+        bytes: onnx_bytes(&path),
+        origin: origin.and_then(|json| serde_json::from_slice(&json).ok()),
+        path,
+    })
+}
+
+/// Deletes the model `name` of the cache folder `home`. A collection that is locked to it can be searched by vector alone until
+/// it is there again.
+///
+/// # Errors
+/// When there is none of that name, or its folder cannot be removed.
+pub fn remove_model(home: &Path, name: &str) -> Result<()> {
+    let path = folder_of(home, name)?;
+    // Out of sight at once: a folder that is half removed is no model.
+    let grave = path.with_file_name(format!(".gone-{name}"));
+    let failed = |error| Error::io(&path, error);
+    fs::rename(&path, &grave).map_err(failed)?;
+    fs::remove_dir_all(&grave).map_err(failed)
+}
+
+/// The ONNX file and its external data.
+fn onnx_bytes(folder: &Path) -> u64 {
+    let files = ["model.onnx", "model.onnx_data", "model.onnx.data"];
+    let all = files
+        .iter()
+        .flat_map(|file| [folder.join(file), folder.join("onnx").join(file)]);
+    all.filter_map(|file| fs::metadata(file).ok())
+        .map(|about| about.len())
+        .sum()
+}
+
+/// A model's name is its folder's.
+pub(crate) fn check_model_name(name: &str) -> Result<()> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+    if !name.is_empty() && !name.starts_with('.') && name.bytes().all(allowed) {
+        return Ok(());
+    }
+    let expected = "letters, digits, '.', '_' and '-', not beginning with '.'";
+    Err(Error::invalid("model", format!("{name:?}"), expected))
+}
+
+fn folder_of(home: &Path, name: &str) -> Result<PathBuf> {
+    let folder = models_folder(home);
+    let known = names_in(&folder)?;
+    if known.iter().any(|candidate| candidate == name) {
+        return Ok(folder.join(name));
+    }
+    Err(Error::UnknownModel {
+        name: name.to_owned(),
+        folder,
+        known,
+    })
 }
 
 /// Opens the model `name` of the cache folder `home` by itself, without a database.
@@ -76,9 +147,12 @@ fn names_in(folder: &Path) -> Result<Vec<String>> {
     let mut names = Vec::new();
     for entry in entries {
         let entry = entry.map_err(|error| Error::io(folder, error))?;
-        if entry.path().is_dir() {
-            names.extend(entry.file_name().into_string());
-        }
+        let name = entry.file_name().into_string();
+        // What begins with a dot is on its way in or out.
+        names.extend(
+            name.ok()
+                .filter(|name| !name.starts_with('.') && entry.path().is_dir()),
+        );
     }
     names.sort_unstable();
     Ok(names)
@@ -121,7 +195,7 @@ impl Models {
         if let Some(custom) = self.custom(name) {
             return Ok(custom.identity().clone());
         }
-        Ok(embedder::identity(name, &self.folder_of(name)?)?)
+        Ok(embedder::identity(name, &folder_of(&self.home, name)?)?)
     }
 
     /// The model `name`, opened if it is not yet.
@@ -133,7 +207,7 @@ impl Models {
         if let Some(model) = open.get(name) {
             return Ok(Arc::clone(model));
         }
-        let folder = self.folder_of(name)?;
+        let folder = folder_of(&self.home, name)?;
         let model: Arc<dyn Embed> = Arc::new(OnnxEmbedder::open(
             name,
             &folder,
@@ -153,7 +227,7 @@ impl Models {
         if let Some(model) = open.get(name) {
             return Ok(Arc::clone(model));
         }
-        let folder = self.folder_of(name)?;
+        let folder = folder_of(&self.home, name)?;
         let runtime = runtime_library(&self.home);
         let model = Arc::new(OnnxReranker::open(&folder, &runtime, &self.options)?);
         open.insert(name.to_owned(), Arc::clone(&model));
@@ -164,18 +238,5 @@ impl Models {
         self.custom
             .as_ref()
             .filter(|custom| custom.identity().name == name)
-    }
-
-    fn folder_of(&self, name: &str) -> Result<PathBuf> {
-        let folder = models_folder(&self.home);
-        let known = names_in(&folder)?;
-        if known.iter().any(|candidate| candidate == name) {
-            return Ok(folder.join(name));
-        }
-        Err(Error::UnknownModel {
-            name: name.to_owned(),
-            folder,
-            known,
-        })
     }
 }

@@ -62,8 +62,11 @@ pub(crate) enum Command {
     Restore(File),
     /// Make vectors: JSON Lines with "text" in, JSON Lines with "embedding" out
     Embed(Embed),
-    /// List the models in the cache folder
-    Models,
+    /// List the models in the cache folder; pull, show and remove them
+    Models {
+        #[command(subcommand)]
+        command: Option<super::models::Models>,
+    },
     /// Serve a database over HTTP
     Serve(Serve),
 }

@@ -4,9 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
-use vinedb::{
-    CollectionConfig, Database, Document, Key, Manifest, ModelInfo, Options, Rung, Stats,
-};
+use vinedb::{CollectionConfig, Database, Document, Key, Manifest, Options, Rung, Stats};
 
 use super::{
     Outcome, args,
@@ -214,7 +212,7 @@ fn rung_text(rung: &Rung) -> String {
     )
 }
 
-fn bytes(count: u64) -> String {
+pub(super) fn bytes(count: u64) -> String {
     indicatif::BinaryBytes(count).to_string()
 }
 
@@ -263,33 +261,4 @@ pub(crate) fn restore(args: args::File, home: PathBuf, output: &Output) -> Resul
         )
     })?;
     Ok(Outcome::Done)
-}
-
-pub(crate) fn models(home: &Path, output: &Output) -> Result<Outcome> {
-    let models = vinedb::list_models(home)?;
-    output.result(&models, |models| models_text(models, home))?;
-    Ok(Outcome::Done)
-}
-
-fn models_text(models: &[ModelInfo], home: &Path) -> String {
-    if models.is_empty() {
-        return format!(
-            "no models in {}; `make setup` fetches the default one",
-            home.display()
-        );
-    }
-    let line = |model: &ModelInfo| {
-        let identity = &model.identity;
-        let default = if model.default { ", default" } else { "" };
-        format!(
-            "{}: {} dimensions, {} tokens, {}{default}\n    {}\n    sha256 {}",
-            identity.name,
-            identity.dimension,
-            identity.max_length,
-            bytes(model.bytes),
-            model.path.display(),
-            identity.hash
-        )
-    };
-    models.iter().map(line).collect::<Vec<_>>().join("\n")
 }

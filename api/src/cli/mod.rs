@@ -9,6 +9,7 @@ mod embed;
 mod import;
 mod index;
 mod interrupt;
+mod models;
 mod npy_writer;
 mod output;
 mod params;
@@ -91,7 +92,7 @@ fn execute(cli: Cli, output: &Output) -> anyhow::Result<Outcome> {
         Command::Snapshot(args) => commands::snapshot(args, home, output),
         Command::Restore(args) => commands::restore(args, home, output),
         Command::Embed(args) => embed::run(args, home),
-        Command::Models => commands::models(&home, output),
+        Command::Models { command } => models::run(command, &home, output),
     }
 }
 

@@ -150,6 +150,7 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
         Error::Template { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "template"),
         Error::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
         Error::BadSnapshot { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_snapshot"),
+        Error::Pull { .. } => (StatusCode::BAD_GATEWAY, "hub"),
         Error::Changing { .. } => (StatusCode::SERVICE_UNAVAILABLE, "changing"),
         Error::BadConfig { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "bad_config"),
         Error::Engine(error) => of_engine(error),

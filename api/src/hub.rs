@@ -1,0 +1,411 @@
+//! Models from a Hugging Face hub into the cache folder.
+//!
+//! Everything is checked by the hash that the hub names for it, and the model appears whole or not at all. What was read
+//! before an interruption is kept beside the models and not read again. Afterwards no network is needed.
+
+use std::{
+    fs,
+    io::{self, Read},
+    path::{Component, Path, PathBuf},
+};
+
+use embedder::convert::{self, Precision};
+use hf_hub::{
+    Cache, Repo, RepoType,
+    api::sync::{Api, ApiBuilder, ApiError, ApiRepo},
+};
+use sha1::Sha1;
+use sha2::{Digest, Sha256};
+
+use crate::{
+    Error, ModelInfo, Result,
+    home::{Hub, models_folder},
+    models::{ORIGIN, Origin, check_model_name, model_info},
+};
+
+/// Where downloads lie until they are whole, beside the models.
+const PARTS: &str = ".parts";
+const RETRIES: usize = 3;
+/// Where an ONNX export lies, in the order that they are looked for.
+const ONNX: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
+/// The name of a model in 8 bits until it takes the place of the one it was made from.
+const QUANTIZED: &str = "quantized.tmp";
+/// Bytes that are hashed at a time.
+const BLOCK: usize = 1 << 20;
+
+/// Files that say how a model is to be used, wherever they lie.
+const SETTINGS: [&str; 8] = [
+    "config.json",
+    "config_sentence_transformers.json",
+    "modules.json",
+    "sentence_bert_config.json",
+    "special_tokens_map.json",
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "vocab.txt",
+];
+
+/// A model to be pulled from a hub.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// The repository, `owner/name`.
+    pub repository: String,
+    /// A branch, tag or commit; `main` where it is `None`.
+    pub revision: Option<String>,
+    /// The name that the model gets here; that of the repository where it is `None`.
+    pub name: Option<String>,
+    /// In what the model is to compute. Where it is `None`: in 8 bits, which is faster, and as it is where it is quantized
+    /// already.
+    pub precision: Option<Precision>,
+    /// Whether bars are drawn on the terminal.
+    pub progress: bool,
+}
+
+impl Pull {
+    /// The newest of a repository, under its own name.
+    #[must_use]
+    pub fn new(repository: impl Into<String>) -> Self {
+        Self {
+            repository: repository.into(),
+            revision: None,
+            name: None,
+            precision: None,
+            progress: false,
+        }
+    }
+}
+
+/// Reads a model from the hub that `HF_ENDPOINT` names (`https://huggingface.co` if none), with `HF_TOKEN` where it is set, into
+/// the cache folder `home`. The repository needs `tokenizer.json`, and `model.onnx`, `onnx/model.onnx` or, for BERT-family encoders,
+/// `config.json` and `model.safetensors`, which an ONNX model is made of here.
+///
+/// # Errors
+/// A name that is taken or not allowed; [`Error::Pull`] when the hub cannot be reached or refuses, `HF_HUB_OFFLINE` is set, a
+/// file is not what its hash says, or the repository is no model that can be run. No model is there then.
+pub fn pull_model(home: &Path, pull: &Pull) -> Result<ModelInfo> {
+    let name = name_of(pull)?;
+    let folder = models_folder(home);
+    let target = folder.join(&name);
+    if target.exists() {
+        let expected = "a name that is free: give another, or remove that model first";
+        return Err(Error::invalid("model", name, expected));
+    }
+    let source = Source::open(home, pull)?;
+    fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+    let staged = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(&folder)
+        .map_err(|error| Error::io(&folder, error))?;
+    source.fetch(staged.path())?;
+    prepare(staged.path(), pull.precision)
+        .and_then(|()| embedder::identity(&name, staged.path()))
+        .map_err(|error| {
+            // The folder is gone by the time that this is read.
+            let folder = format!("{}/", staged.path().display());
+            source.refused(error.to_string().replace(&folder, ""))
+        })?;
+    let staged = staged.keep();
+    fs::rename(&staged, &target).map_err(|error| Error::io(&target, error))?;
+    source.clear();
+    model_info(home, &name)
+}
+
+/// The model's name here, which is a folder's.
+fn name_of(pull: &Pull) -> Result<String> {
+    let parts: Vec<&str> = pull.repository.split('/').collect();
+    let plain = |part: &&str| check_model_name(part).is_ok();
+    let [_, own] = parts.as_slice() else {
+        let expected = "owner/name, such as BAAI/bge-small-en-v1.5";
+        return Err(Error::invalid("repository", &pull.repository, expected));
+    };
+    if !parts.iter().all(plain) {
+        let expected = "owner/name, of letters, digits, '.', '_' and '-'";
+        return Err(Error::invalid("repository", &pull.repository, expected));
+    }
+    let name = pull.name.clone().unwrap_or_else(|| (*own).to_owned());
+    check_model_name(&name)?;
+    Ok(name)
+}
+
+/// A repository at one commit.
+struct Source<'a> {
+    pull: &'a Pull,
+    hub: Hub,
+    parts: PathBuf,
+    folder: PathBuf,
+    repository: ApiRepo,
+    files: Vec<String>,
+    revision: String,
+}
+
+impl<'a> Source<'a> {
+    fn open(home: &Path, pull: &'a Pull) -> Result<Self> {
+        let hub = Hub::from_env();
+        let folder = models_folder(home);
+        let parts = folder.join(PARTS).join(pull.repository.replace('/', "--"));
+        let refused = |reason: String| refused(pull, reason);
+        if hub.offline {
+            let put = by_hand(&folder);
+            return Err(refused(format!(
+                "HF_HUB_OFFLINE is set: unset it, or {put}"
+            )));
+        }
+        let api = api(&hub, &parts, pull.progress)
+            .map_err(|error| refused(reason(&error, &hub, &folder)))?;
+        let asked = pull.revision.as_deref().unwrap_or("main");
+        let at = |revision: &str| {
+            let id = pull.repository.clone();
+            api.repo(Repo::with_revision(
+                id,
+                RepoType::Model,
+                revision.to_owned(),
+            ))
+        };
+        let info = at(asked)
+            .info()
+            .map_err(|error| refused(reason(&error, &hub, &folder)))?;
+        let all: Vec<String> = info.siblings.into_iter().map(|one| one.rfilename).collect();
+        let files = wanted(&all).map_err(refused)?;
+        let repository = at(&info.sha);
+        Ok(Self {
+            pull,
+            hub,
+            parts,
+            folder,
+            repository,
+            files,
+            revision: info.sha,
+        })
+    }
+
+    fn refused(&self, reason: String) -> Error {
+        refused(self.pull, reason)
+    }
+
+    /// Puts the files into the folder.
+    fn fetch(&self, target: &Path) -> Result<()> {
+        for file in &self.files {
+            let got = self.repository.get(file);
+            let got = got.map_err(|error| {
+                self.refused(format!(
+                    "{file}: {}",
+                    reason(&error, &self.hub, &self.folder)
+                ))
+            })?;
+            let whole = got.canonicalize().map_err(|error| Error::io(&got, error))?;
+            self.verify(file, &whole)?;
+            place(&whole, &target.join(file))?;
+        }
+        let origin = Origin {
+            source: format!("{}/{}", self.hub.endpoint, self.pull.repository),
+            revision: self.revision.clone(),
+        };
+        let path = target.join(ORIGIN);
+        let json = serde_json::to_vec_pretty(&origin).unwrap_or_default();
+        fs::write(&path, json).map_err(|error| Error::io(&path, error))
+    }
+
+    /// The hub names a file by its hash: SHA-256 for what is large, Git's for the rest.
+    fn verify(&self, file: &str, path: &Path) -> Result<()> {
+        let expected = path.file_name().unwrap_or_default().to_string_lossy();
+        let found = match expected.len() {
+            64 => sha256(path),
+            40 => git_hash(path),
+            _ => {
+                return Err(self.refused(format!(
+                    "the hub names no hash for {file}, only {expected:?}"
+                )));
+            }
+        };
+        let found = found.map_err(|error| Error::io(path, error))?;
+        if found == *expected {
+            return Ok(());
+        }
+        // Read anew the next time.
+        let _ = fs::remove_dir_all(&self.parts);
+        Err(self.refused(format!(
+            "{file} has the hash {found} where the hub says {expected}: it was damaged on the way, so pull it again"
+        )))
+    }
+
+    fn clear(&self) {
+        // What stays costs room alone.
+        let _ = fs::remove_dir_all(&self.parts);
+        let _ = fs::remove_dir(self.folder.join(PARTS));
+    }
+}
+
+fn api(hub: &Hub, parts: &Path, progress: bool) -> std::result::Result<Api, ApiError> {
+    ApiBuilder::from_cache(Cache::new(parts.to_owned()))
+        .with_endpoint(hub.endpoint.clone())
+        .with_token(hub.token.clone())
+        .with_retries(RETRIES)
+        .with_progress(progress)
+        .with_user_agent("vinedb", env!("CARGO_PKG_VERSION"))
+        .build()
+}
+
+fn refused(pull: &Pull, reason: String) -> Error {
+    Error::Pull {
+        repository: pull.repository.clone(),
+        reason,
+    }
+}
+
+fn by_hand(folder: &Path) -> String {
+    let folder = folder.display();
+    format!(
+        "put the repository's ONNX model, tokenizer.json, config.json and module folders into {folder}/NAME"
+    )
+}
+
+/// What the hub's answer means, and what to do.
+fn reason(error: &ApiError, hub: &Hub, folder: &Path) -> String {
+    let endpoint = &hub.endpoint;
+    match error {
+        ApiError::TooManyRetries(error) => reason(error, hub, folder),
+        ApiError::RequestError(request) => match **request {
+            ureq::Error::StatusCode(code @ (401 | 403)) => format!(
+                "{endpoint} answers {code}: it is private, gated or absent; check the name, or set HF_TOKEN to a token that may read it"
+            ),
+            ureq::Error::StatusCode(404) => {
+                format!("{endpoint} has none such: check name and revision")
+            }
+            ureq::Error::StatusCode(code) => format!("{endpoint} answers {code}: try again later"),
+            ref other => format!(
+                "{endpoint} cannot be reached ({other}): check the network, or {}",
+                by_hand(folder)
+            ),
+        },
+        ApiError::LockAcquisition(_) => {
+            "another process is pulling it: wait for that one".to_owned()
+        }
+        ApiError::InvalidResume => format!(
+            "what was read of it before does not fit: delete {} and pull it again",
+            folder.join(PARTS).display()
+        ),
+        other => format!("{other}: pull it again, and it goes on where it stopped"),
+    }
+}
+
+/// The files to be read of those that a repository has.
+fn wanted(all: &[String]) -> std::result::Result<Vec<String>, String> {
+    let has = |name: &str| all.iter().any(|file| file == name);
+    let onnx = ONNX.into_iter().find(|name| has(name));
+    if onnx.is_none() && !all.iter().any(|file| is_of_weights(file)) {
+        return Err("it has no ONNX export and no model.safetensors to make one of".to_owned());
+    }
+    if !has("tokenizer.json") {
+        return Err(
+            "it has no tokenizer.json: name a repository that has a fast tokenizer".to_owned(),
+        );
+    }
+    let is_of_model = |file: &str| match onnx {
+        Some(onnx) => file
+            .strip_prefix(onnx)
+            .is_some_and(|rest| ["", "_data", ".data"].contains(&rest)),
+        None => is_of_weights(file),
+    };
+    let is_wanted = |file: &&String| is_of_model(file) || is_setting(file) || is_of_layer(file);
+    Ok(all.iter().filter(is_wanted).cloned().collect())
+}
+
+/// Whether it is of the weights, which may lie in several files: `model-00001-of-00002.safetensors`.
+fn is_of_weights(file: &str) -> bool {
+    let parts = file
+        .strip_prefix("model")
+        .filter(|rest| !rest.contains('/'));
+    parts.is_some_and(|rest| rest.ends_with(".safetensors") || rest == ".safetensors.index.json")
+}
+
+/// Makes the ONNX model that is to be run, from what was read.
+fn prepare(folder: &Path, precision: Option<Precision>) -> embedder::Result<()> {
+    let Some(onnx) = ONNX
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|path| path.exists())
+    else {
+        let target = folder.join(ONNX[0]);
+        convert::from_safetensors(folder, &target, precision.unwrap_or_default())?;
+        remove(folder, is_of_weights);
+        return Ok(());
+    };
+    if precision == Some(Precision::Fp32) {
+        return Ok(());
+    }
+    let target = onnx.with_file_name(QUANTIZED);
+    match convert::quantize(&onnx, &target) {
+        Ok(_) => {
+            let place = onnx.parent().unwrap_or(folder);
+            remove(place, |file| file.starts_with("model.onnx"));
+            fs::rename(&target, &onnx).map_err(|source| embedder::Error::Write {
+                path: onnx.clone(),
+                source,
+            })
+        }
+        // In 8 bits already, or none of those that can be.
+        Err(embedder::Error::ModelConfig { .. }) if precision.is_none() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the files of these names: what they were for is done, and one that stays costs room alone.
+fn remove(folder: &Path, goes: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(&goes) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Whether it is one of the settings, in the repository's own folder.
+fn is_setting(file: &str) -> bool {
+    SETTINGS.contains(&file)
+}
+
+/// Whether it is of a layer after the transformer: `1_Pooling/config.json`, `2_Dense/model.safetensors`.
+fn is_of_layer(file: &str) -> bool {
+    let parts: Vec<Component<'_>> = Path::new(file).components().collect();
+    let [Component::Normal(folder), Component::Normal(name)] = parts.as_slice() else {
+        return false;
+    };
+    let numbered = folder
+        .to_string_lossy()
+        .starts_with(|c: char| c.is_ascii_digit());
+    numbered && (*name == "config.json" || *name == "model.safetensors")
+}
+
+/// Has a file lie in a second place too.
+fn place(file: &Path, at: &Path) -> Result<()> {
+    let failed = |error| Error::io(at, error);
+    if let Some(folder) = at.parent() {
+        fs::create_dir_all(folder).map_err(failed)?;
+    }
+    match fs::hard_link(file, at) {
+        Ok(()) => Ok(()),
+        Err(_) => fs::copy(file, at).map(drop).map_err(failed),
+    }
+}
+
+fn sha256(path: &Path) -> io::Result<String> {
+    hashed(Sha256::new(), path)
+}
+
+/// As `git hash-object` has it.
+fn git_hash(path: &Path) -> io::Result<String> {
+    let length = fs::metadata(path)?.len();
+    hashed(Sha1::new_with_prefix(format!("blob {length}\0")), path)
+}
+
+fn hashed<D: Digest>(mut digest: D, path: &Path) -> io::Result<String> {
+    let mut file = fs::File::open(path)?;
+    let mut block = vec![0; BLOCK];
+    loop {
+        match file.read(&mut block)? {
+            0 => break,
+            read => digest.update(&block[..read]),
+        }
+    }
+    let digits = digest.finalize();
+    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+}
