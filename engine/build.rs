@@ -12,7 +12,7 @@ fn main() {
 mod shim {
     use std::path::PathBuf;
 
-    const SOURCES: [&str; 15] = [
+    const SOURCES: [&str; 16] = [
         "shim/adding.cpp",
         "shim/bytes.cpp",
         "shim/content.cpp",
@@ -20,6 +20,7 @@ mod shim {
         "shim/foreign.cpp",
         "shim/growth.cpp",
         "shim/handle.cpp",
+        "shim/linking.cpp",
         "shim/mapped.cpp",
         "shim/nsg.cpp",
         "shim/pages.cpp",

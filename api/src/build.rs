@@ -88,6 +88,9 @@ fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bo
         }
         None => (anew(core, start, kind, order)?, false),
     };
+    if order.effort == Effort::Foreground || reusable.is_none() {
+        index.reach_all(order.watch)?;
+    }
     index.use_huge_pages();
     measure(core, start, &mut index, order)?;
     Ok((index, keeps_removed))
@@ -140,17 +143,13 @@ fn add_rows(
     start: &Start,
     order: Order<'_>,
 ) -> Result<()> {
-    let before = index.len();
-    let total = start.rows.saturating_sub(before);
-    loop {
-        report(order.watch, Stage::Adding, index.len() - before, total)?;
-        let (ids, vectors) = page(&core.read()?, after, start.last_id)?;
-        let Some(&last) = ids.last() else {
-            return Ok(());
-        };
-        index.add(&ids, &vectors)?;
-        after = last;
-    }
+    let expected = start.rows.saturating_sub(index.len());
+    index.add_pieces(expected, order.watch, || {
+        let piece = page(&core.read()?, after, start.last_id)?;
+        let last = piece.0.last().copied();
+        after = last.unwrap_or(after);
+        Ok(last.map(|_| piece))
+    })
 }
 
 /// All rows in memory at once, for a kind that is built at one go: as much again as the vectors take.

@@ -69,91 +69,95 @@ void add_to_lists(faiss::IndexIVF& ivf, idx_t n, const float* x) {
     }
 }
 
-/// Stands in for the storage of a graph while it grows, for the distances' sake.
-struct Storage final : Index {
-    Index& codes;
-
-    explicit Storage(Index& codes) : Index(codes.d, codes.metric_type), codes(codes) {
-        ntotal = codes.ntotal;
-        is_trained = codes.is_trained;
-    }
-
-    void add(idx_t n, const float* x) override {
-        codes.add(n, x);
-        ntotal = codes.ntotal;
-    }
-
-    faiss::DistanceComputer* get_distance_computer() const override {
-        return code_distances(codes).release();
-    }
-
-    void search(idx_t, const float*, idx_t, float*, idx_t*, const faiss::SearchParameters*) const override {
-        FAISS_THROW_MSG("a graph is searched, not what is below it");
-    }
-
-    void reset() override {
-        codes.reset();
-        ntotal = 0;
-    }
-};
-
-void add_codes(Index& index, idx_t n, const float* x) {
-    auto hnsw = dynamic_cast<IndexHNSW*>(&index);
-    if (!hnsw) {
-        return index.add(n, x);
-    }
-    Index* const codes = hnsw->storage;
-    Storage storage(*codes);
-    hnsw->storage = &storage;
-    std::exception_ptr failure;
-    try {
-        hnsw->add(n, x);
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    hnsw->storage = codes;
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
-}
-
-void add_rows(Index& index, idx_t n, const float* x) {
+/// Adds rows. With `later`, those of a graph are stored only, for link() to link.
+void add_rows(Index& index, idx_t n, const float* x, bool later) {
     if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
-        add_rows(*refine->base_index, n, x);
-        add_rows(*refine->refine_index, n, x);
+        add_rows(*refine->base_index, n, x, later);
+        add_rows(*refine->refine_index, n, x, later);
         refine->ntotal = refine->refine_index->ntotal;
     } else if (auto pre = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
         const float* changed = pre->apply_chain(n, x);
         const std::unique_ptr<const float[]> owned(changed == x ? nullptr : changed);
-        add_rows(*pre->index, n, changed);
+        add_rows(*pre->index, n, changed, later);
         pre->ntotal = pre->index->ntotal;
     } else if (auto ivf = dynamic_cast<faiss::IndexIVF*>(&index)) {
         add_to_lists(*ivf, n, x);
     } else if (auto nsg = dynamic_cast<faiss::IndexNSG*>(&index)) {
         build_nsg(*nsg, n, x);
+    } else if (auto hnsw = dynamic_cast<IndexHNSW*>(&index)) {
+        make_room(*hnsw->storage, n);
+        hnsw->storage->add(n, x);
+        if (!later) {
+            make_room_for_links(*hnsw);
+            link_graph(*hnsw, x, Steps{});
+        }
     } else {
         make_room(index, n);
-        add_codes(index, n, x);
+        index.add(n, x);
     }
 }
 
-} // namespace
+/// Does something with the graph in an index, if there is one; the levels above it then count its rows.
+template <class Work>
+void with_graph(Index& index, Work work) {
+    if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
+        with_graph(*refine->base_index, work);
+    } else if (auto pre = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
+        with_graph(*pre->index, work);
+        pre->ntotal = pre->index->ntotal;
+    } else if (auto hnsw = dynamic_cast<IndexHNSW*>(&index)) {
+        work(*hnsw);
+    }
+}
 
-extern "C" {
-
-/// When FAISS itself fails (out of memory) its parts may disagree; then the index is emptied, which is always safe.
-int vinedb_faiss_add(IndexIDMap* map, int64_t n, const float* x, const int64_t* ids) {
-    const int failed = guarded([&] {
-        add_rows(*map->index, n, x);
-        map->id_map.insert(map->id_map.end(), ids, ids + n);
-        map->ntotal = map->index->ntotal;
-    });
+/// Does work that changes an index. When FAISS fails at it (out of memory), parts of the index may disagree; then it is
+/// emptied, which is always safe.
+template <class Work>
+int change(IndexIDMap* map, Work work) {
+    const int failed = guarded(work);
     if (failed) {
         const std::string reason = last_error();
         guarded([&] { map->reset(); });
         last_error() = reason;
     }
     return failed;
+}
+
+} // namespace
+
+extern "C" {
+
+int vinedb_faiss_add(IndexIDMap* map, int64_t n, const float* x, const int64_t* ids) {
+    return change(map, [&] {
+        add_rows(*map->index, n, x, false);
+        map->id_map.insert(map->id_map.end(), ids, ids + n);
+        map->ntotal = map->index->ntotal;
+    });
+}
+
+/// Adds rows that vinedb_faiss_link will link, before which nothing else is done with the index.
+int vinedb_faiss_store(IndexIDMap* map, int64_t n, const float* x, const int64_t* ids) {
+    return change(map, [&] {
+        add_rows(*map->index, n, x, true);
+        map->id_map.insert(map->id_map.end(), ids, ids + n);
+        map->ntotal = map->index->ntotal;
+    });
+}
+
+int vinedb_faiss_link(IndexIDMap* map, bool (*step)(void* context), void* context) {
+    return change(map, [&] {
+        with_graph(*map->index, [&](IndexHNSW& hnsw) {
+            make_room_for_links(hnsw);
+            link_graph(hnsw, nullptr, Steps{step, context});
+        });
+        map->ntotal = map->index->ntotal;
+    });
+}
+
+int vinedb_faiss_reach(IndexIDMap* map, bool (*step)(void* context), void* context) {
+    return guarded([&] {
+        with_graph(*map->index, [&](IndexHNSW& hnsw) { reach_all(hnsw, Steps{step, context}); });
+    });
 }
 
 } // extern "C"

@@ -53,10 +53,11 @@ void shim::use_huge_pages(const void* data, size_t bytes) {
 void shim::make_room(Index& index, idx_t rows) {
     if (auto codes = dynamic_cast<faiss::IndexFlatCodes*>(&index)) {
         reserve(codes->codes, rows * codes->code_size);
-    } else if (auto hnsw = dynamic_cast<IndexHNSW*>(&index)) {
-        make_room(*hnsw->storage, rows);
-        // 2m links on the lowest layer, and a little more than one m-th of the vectors with m links on each one above.
-        const size_t lowest = hnsw->hnsw.nb_neighbors(0);
-        reserve(hnsw->hnsw.neighbors, rows * (lowest + 2) * 21 / 20);
     }
+}
+
+void shim::make_room_for_links(IndexHNSW& index) {
+    // 2m links on the lowest layer, and a little more than one m-th of the vectors with m links on each one above.
+    const size_t lowest = index.hnsw.nb_neighbors(0);
+    reserve(index.hnsw.neighbors, (index.storage->ntotal - index.ntotal) * (lowest + 2) * 21 / 20);
 }

@@ -36,14 +36,6 @@ struct RowSelector final : faiss::IDSelector {
     }
 };
 
-std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage) {
-    std::unique_ptr<faiss::DistanceComputer> plain = code_distances(storage);
-    if (!faiss::is_similarity_metric(storage.metric_type)) {
-        return plain;
-    }
-    return std::make_unique<faiss::NegativeDistanceComputer>(plain.release());
-}
-
 /// The table of visited rows, kept by the thread from search to search; each search leaves it cleared.
 faiss::VisitedTable& visited_rows(idx_t rows) {
     thread_local faiss::VisitedTable visited(0);
@@ -174,6 +166,14 @@ void any_search(const Index& index, const Search& search) {
 }
 
 } // namespace
+
+std::unique_ptr<faiss::DistanceComputer> shim::graph_distances(const Index& storage) {
+    std::unique_ptr<faiss::DistanceComputer> plain = code_distances(storage);
+    if (!faiss::is_similarity_metric(storage.metric_type)) {
+        return plain;
+    }
+    return std::make_unique<faiss::NegativeDistanceComputer>(plain.release());
+}
 
 /// IndexHNSW::search, less its OpenMP region.
 void shim::search_graph(const IndexHNSW& index, const Search& search) {

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <stdexcept>
 #include <string>
 
 #include <faiss/IndexFlat.h>
@@ -127,6 +128,9 @@ std::unique_ptr<faiss::DistanceComputer> row_distances(const Index& index, bool 
 /// Distances by row to the codes that an index keeps in a row; those to bytes (SQ8) are ours.
 std::unique_ptr<faiss::DistanceComputer> code_distances(const Index& index);
 
+/// Distances by row for walks through a graph: the smaller, the closer, whatever the metric.
+std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage);
+
 /// Whether code_distances are ours.
 bool has_quick_distances(const Index& index);
 
@@ -135,6 +139,28 @@ void use_huge_pages(const void* data, size_t bytes);
 
 /// Gives an index room for so many rows more, in large pages, before they are added.
 void make_room(Index& index, idx_t rows);
+
+/// The same for the links of a graph, whose rows are stored.
+void make_room_for_links(IndexHNSW& index);
+
+/// A function of the caller's that long work calls as it goes on; false ends the work.
+struct Steps {
+    bool (*step)(void* context);
+    void* context;
+
+    void next() const {
+        if (step && !step(context)) {
+            throw std::runtime_error("it was told to stop");
+        }
+    }
+};
+
+/// Links those vectors of a graph that are stored and not linked yet, all at once: by x, or where that is null, by what
+/// is stored of them.
+void link_graph(IndexHNSW& index, const float* x, const Steps& steps);
+
+/// Has every vector of a graph be found by whoever looks for it.
+void reach_all(IndexHNSW& index, const Steps& steps);
 
 /// One query's nearest among the selected rows, by a distance for each of them.
 void scan_rows(faiss::DistanceComputer& distances, bool similarity, const float* query, const Search& search);

@@ -150,6 +150,33 @@ impl Backend {
         }
     }
 
+    /// As [`Backend::add`], but [`Backend::link`] has to follow before anything else is done with the index.
+    pub(crate) fn store(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
+        match self {
+            #[cfg(feature = "faiss")]
+            Self::Faiss(raw) => raw.store(ids, vectors),
+            Self::Graph(_) | Self::Exact(_) => self.add(ids, vectors),
+        }
+    }
+
+    /// Links what was stored, telling `step` how many rows it went over. When that fails, the index is empty afterwards.
+    pub(crate) fn link(&mut self, step: &mut dyn FnMut(usize) -> ControlFlow<()>) -> Result<()> {
+        match self {
+            #[cfg(feature = "faiss")]
+            Self::Faiss(raw) => raw.link(step),
+            Self::Graph(_) | Self::Exact(_) => Ok(()),
+        }
+    }
+
+    /// Has every row of FAISS's graphs be found by a short walk.
+    pub(crate) fn reach(&mut self, step: &mut dyn FnMut(usize) -> ControlFlow<()>) -> Result<()> {
+        match self {
+            #[cfg(feature = "faiss")]
+            Self::Faiss(raw) => raw.reach(step),
+            Self::Graph(_) | Self::Exact(_) => Ok(()),
+        }
+    }
+
     /// The k nearest of each query: distances and ids, row-major, id -1 where there are fewer. Single-threaded. k is 1 to
     /// the number of rows. `products` is FAISS's alone ([`crate::reading`]).
     pub(crate) fn search(

@@ -12,6 +12,7 @@ use faiss_sys as _;
 
 mod change;
 mod files;
+mod growing;
 mod kmeans;
 mod native;
 mod search;

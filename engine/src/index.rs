@@ -165,6 +165,16 @@ impl Index {
     /// FAISS's parallel parts a failed allocation ends the process, as Rust's own do.) [`Error::Unsupported`] and
     /// [`Error::TooFewTrainingVectors`] for NSG, which takes all its vectors at once, 1,000 or more.
     pub fn add(&mut self, ids: &[i64], new: &[f32]) -> Result<()> {
+        self.add_by(Backend::add, ids, new)
+    }
+
+    /// Checks vectors and has the back end take them.
+    pub(crate) fn add_by(
+        &mut self,
+        take: impl FnOnce(&mut Backend, &[i64], &[f32]) -> Result<()>,
+        ids: &[i64],
+        new: &[f32],
+    ) -> Result<()> {
         self.check_writable()?;
         let new = vectors::prepare(new, self.dimension, self.metric)?;
         self.check_ids(ids, new.len() / self.dimension)?;
@@ -178,7 +188,7 @@ impl Index {
         }
         self.check_growth(ids.len())?;
         self.curve = None;
-        self.raw.add(ids, &new)
+        take(&mut self.raw, ids, &new)
     }
 
     /// A kind that is built at one go takes all its vectors at once, and enough of them.

@@ -44,6 +44,7 @@ mod exact;
 mod ffi;
 mod foreign;
 mod graph;
+mod growth;
 mod ids;
 mod index;
 mod kmeans;
@@ -72,6 +73,7 @@ pub use curve::{Curve, Rung, Trial};
 pub use device::Device;
 pub use error::{Error, Result};
 pub use foreign::Foreign;
+pub use growth::Piece;
 pub use ids::{Hit, IdSet, MAX_ID, Select};
 pub use index::Index;
 pub use kmeans::{

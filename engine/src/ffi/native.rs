@@ -86,6 +86,22 @@ unsafe extern "C" {
         context: *mut c_void,
     ) -> i32;
     pub(super) fn vinedb_faiss_add(map: *mut IdMap, n: i64, x: *const f32, ids: *const i64) -> i32;
+    pub(super) fn vinedb_faiss_store(
+        map: *mut IdMap,
+        n: i64,
+        x: *const f32,
+        ids: *const i64,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_link(
+        map: *mut IdMap,
+        step: StepCallback,
+        context: *mut c_void,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_reach(
+        map: *mut IdMap,
+        step: StepCallback,
+        context: *mut c_void,
+    ) -> i32;
     pub(super) fn vinedb_faiss_search(
         map: *const IdMap,
         n: i64,

@@ -24,6 +24,8 @@ mod kmeans_golden;
 mod lloyd;
 mod operations;
 mod persist;
+#[cfg(feature = "faiss")]
+mod pieces;
 mod recall;
 mod search;
 mod sharing;

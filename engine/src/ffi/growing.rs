@@ -1,0 +1,64 @@
+//! Adding in pieces: rows are stored first, and a graph links them all at once at the end.
+
+use std::ffi::c_void;
+use std::ops::ControlFlow;
+
+use super::native::{
+    IdMap, StepCallback, vinedb_faiss_link, vinedb_faiss_reach, vinedb_faiss_store,
+};
+use super::steps::{Watched, go_on};
+use super::{RawIndex, failure, status};
+use crate::Result;
+
+/// Rows between two steps of [`RawIndex::link`]. Mirrors `LINKED_PER_STEP` in shim/linking.cpp.
+const LINKED_PER_STEP: usize = 1024;
+
+/// Hears how many rows were gone over, and says whether to go on.
+type Step<'a> = dyn FnMut(usize) -> ControlFlow<()> + 'a;
+
+impl RawIndex {
+    /// Adds one row per id, which [`RawIndex::link`] has to follow before anything else is done with the index. When FAISS
+    /// fails at it, the index is empty afterwards.
+    pub(crate) fn store(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
+        const OPERATION: &str = "store vectors";
+        let n = self.rows_in(vectors)?;
+        if usize::try_from(n) != Ok(ids.len()) {
+            return Err(failure(OPERATION, "there is not one id per vector"));
+        }
+        // SAFETY: an owned handle, n ids and n × dimension numbers.
+        status(OPERATION, unsafe {
+            vinedb_faiss_store(self.map.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
+        })
+    }
+
+    /// Links what was stored. When it fails, the index is empty afterwards.
+    pub(crate) fn link(&mut self, step: &mut Step<'_>) -> Result<()> {
+        self.watched("link vectors", vinedb_faiss_link, step)
+    }
+
+    /// Has every row of a graph be found by a short walk.
+    pub(crate) fn reach(&mut self, step: &mut Step<'_>) -> Result<()> {
+        self.watched("look for vectors", vinedb_faiss_reach, step)
+    }
+
+    /// `step` is called as the work goes on, with how many rows it went over, and ends it with
+    /// [`crate::Error::Cancelled`].
+    fn watched(
+        &mut self,
+        operation: &'static str,
+        work: unsafe extern "C" fn(*mut IdMap, StepCallback, *mut c_void) -> i32,
+        step: &mut Step<'_>,
+    ) -> Result<()> {
+        let mut rows = 0;
+        let mut count = || {
+            let answer = step(rows);
+            rows += LINKED_PER_STEP;
+            answer
+        };
+        let mut watched = Watched::new(&mut count);
+        // SAFETY: an owned handle; `go_on` gets the `Watched` that it expects, which outlives the call.
+        let code = unsafe { work(self.map.as_ptr(), go_on, (&raw mut watched).cast()) };
+        watched.outcome()?;
+        status(operation, code)
+    }
+}

@@ -1,0 +1,79 @@
+//! Adding vectors that come in pieces. A graph that links each piece by itself has its upper layers made of the first ones;
+//! here it links them all when the last has come. Checks of ids and vectors are `index.rs`'s.
+
+use std::ops::ControlFlow;
+
+use crate::backend::Backend;
+use crate::spec::Structure;
+use crate::{Index, Progress, Result, Stage, Watch, report};
+
+/// Ids, and their vectors row-major.
+pub type Piece = (Vec<i64>, Vec<f32>);
+
+impl Index {
+    /// Adds the pieces that `next` gives until it gives none, as [`Index::add`] does, but that HNSW links all of them at
+    /// once, in an order of its own: then the graph does not depend on how the vectors were cut up. It goes by what the
+    /// index keeps of a vector, so no more than one piece is in memory beside it.
+    ///
+    /// `watch` hears how many of the `expected` vectors are added, for graphs of those that are linked.
+    ///
+    /// # Errors
+    /// As [`Index::add`]; what `next` and `watch` end with. The index is as new then: empty, and to be trained.
+    pub fn add_pieces<E: From<crate::Error>>(
+        &mut self,
+        expected: usize,
+        watch: Watch<'_>,
+        next: impl FnMut() -> Result<Option<Piece>, E>,
+    ) -> Result<(), E> {
+        self.check_writable()?;
+        let added = self.take_pieces(expected, watch, next);
+        if added.is_err() {
+            let fresh = Backend::create(self.dimension(), self.kind(), self.metric())?;
+            self.replace_backend(fresh, 0);
+        }
+        added
+    }
+
+    fn take_pieces<E: From<crate::Error>>(
+        &mut self,
+        expected: usize,
+        watch: Watch<'_>,
+        mut next: impl FnMut() -> Result<Option<Piece>, E>,
+    ) -> Result<(), E> {
+        let before = self.len();
+        let later = matches!(self.kind().structure, Structure::Hnsw { .. });
+        let told = |done| report(watch, Stage::Adding, done, expected);
+        loop {
+            told(if later { 0 } else { self.len() - before })?;
+            let Some((ids, vectors)) = next()? else {
+                break;
+            };
+            self.add_by(Backend::store, &ids, &vectors)?;
+        }
+        let total = self.len() - before;
+        self.raw_mut()
+            .link(&mut |linked| adding(watch, linked, total))?;
+        Ok(())
+    }
+
+    /// Looks for every vector of an HNSW graph, by the shortest walk that a search may take, and has those that are missed be
+    /// found: the places where such a walk ends get a link to it. In a graph as it was built about one in a thousand is
+    /// missed, more where it grew often; afterwards hardly any. It takes about a seventh of the time that the graph took.
+    /// Other kinds are left as they are.
+    ///
+    /// # Errors
+    /// [`crate::Error::Cancelled`] when `watch` says to stop; the index can be used as ever.
+    pub fn reach_all(&mut self, watch: Watch<'_>) -> Result<()> {
+        let total = self.len();
+        self.raw_mut()
+            .reach(&mut |sought| adding(watch, sought, total))
+    }
+}
+
+fn adding(watch: Watch<'_>, done: usize, total: usize) -> ControlFlow<()> {
+    watch(Progress {
+        stage: Stage::Adding,
+        done: done.min(total),
+        total,
+    })
+}
