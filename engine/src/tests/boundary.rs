@@ -374,8 +374,10 @@ proptest! {
         if let Ok(crate::IndexSpec::Fixed(kind)) = crate::IndexSpec::parse(&given)
             && kind.is_built_in()
         {
-            let index = Index::new(3, Metric::L2, &kind).unwrap();
-            prop_assert_eq!(index.kind(), &kind);
+            match Index::new(3, Metric::L2, &kind) {
+                Ok(index) => prop_assert_eq!(index.kind(), &kind),
+                Err(error) => prop_assert!(matches!(error, Error::BadSpec { .. }), "{}", error),
+            }
         }
     }
 }
