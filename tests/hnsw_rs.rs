@@ -67,3 +67,27 @@ fn kinds_of_faiss_are_refused_and_what_can_be_had_is_named() {
     let made = scratch.run("create", &["c", "--dimension", "4", "--index", "hnsw_rs"]);
     assert_eq!(made.code, 0, "{made:?}");
 }
+
+/// As a build with FAISS would have made it: the configuration is the same but for the name of the kind.
+#[cfg(not(feature = "faiss"))]
+#[test]
+fn a_collection_of_a_kind_of_faiss_says_what_it_takes_to_open_it() {
+    const OURS: &[u8] = b"\"hnsw_rs(m=8,ef_construction=100)\"";
+    let scratch = vinedb_tests::Scratch::new();
+    let index = "hnsw_rs(m=8,ef_construction=100)";
+    let made = scratch.run("create", &["c", "--dimension", "4", "--index", index]);
+    assert_eq!(made.code, 0, "{made:?}");
+    let path = scratch.path("db").join("c/documents.sqlite");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let place = bytes.windows(OURS.len()).position(|part| part == OURS);
+    let theirs = format!("{:<width$}", "\"IVF16,Flat\"", width = OURS.len());
+    bytes[place.unwrap()..][..OURS.len()].copy_from_slice(theirs.as_bytes());
+    std::fs::write(&path, bytes).unwrap();
+    for command in ["stats", "count", "compact"] {
+        let run = scratch.run(command, &["c"]);
+        assert_ne!(run.code, 0, "{run:?}");
+        for word in ["\"c\"", "IVF16,Flat", "FAISS", "`faiss`"] {
+            assert!(run.error().contains(word), "{command}, {word}: {run:?}");
+        }
+    }
+}

@@ -106,6 +106,22 @@ impl Drop for Running<'_> {
     }
 }
 
+/// While it lives, the background leaves building to a caller who has the index learn anew.
+struct Retraining<'a>(&'a Core);
+
+impl<'a> Retraining<'a> {
+    fn start(core: &'a Core) -> Self {
+        core.retraining.fetch_add(1, Ordering::SeqCst);
+        Self(core)
+    }
+}
+
+impl Drop for Retraining<'_> {
+    fn drop(&mut self) {
+        self.0.retraining.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
 /// Compacts while there is need. The flag goes down before the last look, so that a write that comes after that look starts
 /// the next compaction itself.
 fn run(core: &Core) {
@@ -114,9 +130,9 @@ fn run(core: &Core) {
         let order = Order {
             effort: Effort::Background,
             retrain: false,
-            watch: &|_| match core.stopping.load(Ordering::Acquire) {
-                true => ControlFlow::Break(()),
-                false => ControlFlow::Continue(()),
+            watch: &|_| match is_wanted(core) {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
             },
         };
         match compact(core, order) {
@@ -135,6 +151,11 @@ fn run(core: &Core) {
             return;
         }
     }
+}
+
+/// Whether what the background builds will be used.
+fn is_wanted(core: &Core) -> bool {
+    !core.stopping.load(Ordering::Acquire) && core.retraining.load(Ordering::Acquire) == 0
 }
 
 fn is_due(core: &Core) -> bool {
@@ -230,7 +251,13 @@ impl Collection {
     pub fn train_with(&self, watch: Watch<'_>) -> Result<()> {
         self.core.check_writable("train")?;
         self.core.check_trainable()?;
-        self.order(true, watch)
+        let retraining = Retraining::start(&self.core);
+        let trained = self.order(true, watch);
+        drop(retraining);
+        if trained.is_err() {
+            self.compactor.wake();
+        }
+        trained
     }
 
     fn order(&self, retrain: bool, watch: Watch<'_>) -> Result<()> {
@@ -373,4 +400,27 @@ fn swap(core: &Core, index: Index, seal: Seal) -> Result<()> {
         let _ = fs::remove_file(core.folder.join(old));
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{CollectionConfig, Database, Document};
+
+    #[test]
+    fn the_background_builds_nothing_that_a_caller_builds_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path()).unwrap();
+        let config = CollectionConfig::given(2);
+        let collection = database.create_collection("c", config).unwrap();
+        let retraining = Retraining::start(&collection.core);
+        let documents = (0..5_000_i16)
+            .map(|key| Document::from_vector(i64::from(key), vec![f32::from(key), 1.0]));
+        collection.upsert(documents.collect()).unwrap();
+        run(&collection.core);
+        assert_eq!(collection.stats().unwrap().sealed, 0);
+        drop(retraining);
+        run(&collection.core);
+        assert_eq!(collection.stats().unwrap().sealed, 5_000);
+    }
 }

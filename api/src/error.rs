@@ -209,6 +209,16 @@ pub enum Error {
         /// What serde said.
         source: serde_json::Error,
     },
+    /// The collection has an index that this build cannot make or read.
+    #[error(
+        "the index of collection {name:?} is {kind}, one of FAISS's, which this build is without: open it with one that has the cargo feature `faiss`, on by default"
+    )]
+    WithoutFaiss {
+        /// The collection.
+        name: String,
+        /// Its index.
+        kind: String,
+    },
     /// From the index layer.
     #[error(transparent)]
     Engine(#[from] engine::Error),

@@ -7,13 +7,13 @@ use std::{
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering},
+        atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
 };
 
 use arc_swap::ArcSwap;
 use embedder::Embed;
-use engine::{Index, Stamp};
+use engine::{Index, IndexSpec, Stamp};
 use storage::{Access, Reader, Store};
 
 use crate::{
@@ -40,6 +40,8 @@ pub(crate) struct Core {
     /// Whether a compaction runs in the background, or is about to.
     pub(crate) background: AtomicBool,
     pub(crate) stopping: AtomicBool,
+    /// Callers who wait for an index that learns anew: what the background builds meanwhile would be thrown away.
+    pub(crate) retraining: AtomicUsize,
     pub(crate) dropped: AtomicBool,
     /// Which file the documents are in; another process may drop a collection and make one of the same name.
     pub(crate) identity: FileIdentity,
@@ -102,6 +104,7 @@ impl Core {
             frozen: AtomicI64::new(0),
             background: AtomicBool::new(false),
             stopping: AtomicBool::new(false),
+            retraining: AtomicUsize::new(0),
             dropped: AtomicBool::new(false),
             identity,
             lock,
@@ -218,8 +221,16 @@ impl Core {
 }
 
 fn stored_config(name: &str, store: &Store) -> Result<Locked> {
-    serde_json::from_str(store.config()).map_err(|source| Error::BadConfig {
-        name: name.to_owned(),
-        source,
-    })
+    let locked: Locked =
+        serde_json::from_str(store.config()).map_err(|source| Error::BadConfig {
+            name: name.to_owned(),
+            source,
+        })?;
+    match &locked.config.index {
+        IndexSpec::Fixed(kind) if !kind.is_built_in() => Err(Error::WithoutFaiss {
+            name: name.to_owned(),
+            kind: kind.to_string(),
+        }),
+        _ => Ok(locked),
+    }
 }

@@ -5,9 +5,6 @@ use crate::backend::Backend;
 use crate::ids::MAX_ID;
 use crate::{Curve, Error, Kind, Metric, Result, vectors};
 
-/// FAISS numbers an HNSW graph's rows with 32 bits.
-const MAX_ROWS: usize = i32::MAX as usize;
-
 /// Vectors of one dimension, under ids that only grow. Searched through `&self` from any number of threads, changed
 /// through `&mut self`.
 pub struct Index {
@@ -222,10 +219,11 @@ impl Index {
             });
         }
         let total = self.len().saturating_add(count);
-        if total > MAX_ROWS {
+        let maximum = self.kind.max_vectors();
+        if total > maximum {
             return Err(Error::IndexFull {
                 given: total,
-                maximum: MAX_ROWS,
+                maximum,
             });
         }
         let mut previous = self.last_id();

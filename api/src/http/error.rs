@@ -153,6 +153,7 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
         Error::Pull { .. } => (StatusCode::BAD_GATEWAY, "hub"),
         Error::Changing { .. } => (StatusCode::SERVICE_UNAVAILABLE, "changing"),
         Error::BadConfig { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "bad_config"),
+        Error::WithoutFaiss { .. } => (StatusCode::NOT_IMPLEMENTED, "without_faiss"),
         Error::Engine(error) => of_engine(error),
         Error::Embedder(error) => of_embedder(error),
         Error::Storage(error) => of_storage(error),

@@ -14,6 +14,8 @@ pub(super) const HNSW_RS_EF_CONSTRUCTION: usize = 200;
 
 /// FAISS builds its NSG from a graph of 64 neighbours each; with few vectors there is nothing to build.
 const MIN_FOR_NSG: usize = 1_000;
+/// Neighbours of each vector that NSG is made from; FAISS's own number (`GK` in IndexNSG.h).
+const NSG_NEIGHBOURS: usize = 64;
 
 /// What an index is. `Display` gives its FAISS factory string (or `hnsw_rs(…)`), [`str::parse`] reads one.
 ///
@@ -231,6 +233,17 @@ impl Kind {
             _ => false,
         };
         self.refine.is_some() || !copied
+    }
+
+    /// How many vectors an index may hold. FAISS numbers the rows of an HNSW graph with 32 bits, and for NSG even all links:
+    /// those of the graph, and those to the 64 neighbours that it is made from.
+    #[must_use]
+    pub fn max_vectors(&self) -> usize {
+        const MOST: usize = i32::MAX as usize;
+        match self.structure {
+            Structure::Nsg { r } => MOST / r.max(NSG_NEIGHBOURS),
+            _ => MOST,
+        }
     }
 
     /// Whether [`crate::Index::reconstruct`] can give vectors back.

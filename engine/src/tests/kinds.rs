@@ -278,3 +278,14 @@ fn what_is_exported_is_faiss_own_file_under_the_ids_that_were_given() {
         Err(Error::Unsupported { .. })
     ));
 }
+
+#[test]
+fn no_kind_takes_more_vectors_than_its_links_can_be_counted_with() {
+    let links = |kind: &Kind, each: usize| kind.max_vectors().checked_mul(each).unwrap();
+    let countable = usize::try_from(i32::MAX).unwrap();
+    assert!(Kind::flat().max_vectors() == countable && Kind::hnsw(32).max_vectors() == countable);
+    for r in [16, 64, 100] {
+        let kind = Kind::nsg(r);
+        assert!(links(&kind, r.max(64)) <= countable && kind.max_vectors() > 20_000_000);
+    }
+}
