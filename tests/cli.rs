@@ -232,6 +232,76 @@ fn models_lists_the_default_one() {
     );
 }
 
+#[test]
+fn models_convert_makes_a_model_that_collections_tell_from_the_default() {
+    let scratch = tempfile::tempdir().unwrap();
+    let home = vinedb_tests::home();
+    std::os::unix::fs::symlink(home.join("runtime"), scratch.path().join("runtime")).unwrap();
+    let source = home.join("models").join(vinedb::DEFAULT_MODEL);
+    let run = |args: &[&str]| {
+        let mut command = command(args);
+        Run::from(command.env("VINEDB_HOME", scratch.path()).output().unwrap())
+    };
+    let source = source.to_str().unwrap();
+    let floats = run(&[
+        "models",
+        "convert",
+        source,
+        "exact",
+        "--quantize",
+        "none",
+        "--json",
+    ]);
+    let floats = floats.ok().json();
+    let int8 = run(&["models", "convert", source, vinedb::DEFAULT_MODEL, "--json"])
+        .ok()
+        .json();
+    assert_eq!(
+        (&floats["name"], &floats["dimension"]),
+        (&json!("exact"), &json!(384))
+    );
+    assert!(floats["bytes"].as_u64() > int8["bytes"].as_u64());
+    assert_ne!(floats["hash"], int8["hash"]);
+    let installed = vinedb(["models", "--json"]).ok().json();
+    assert!(
+        installed
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|model| model["hash"] == int8["hash"])
+    );
+
+    let db = scratch.path().join("db");
+    let db = db.to_str().unwrap();
+    let created = run(&["create", db, "notes", "--model", "exact"]);
+    assert_eq!(created.code, 0, "{created:?}");
+    let models = scratch.path().join("models");
+    std::fs::rename(models.join("exact"), models.join("put aside")).unwrap();
+    let again = run(&["models", "convert", source, "exact"]);
+    assert_eq!(again.code, 0, "{again:?}");
+    let refused = run(&["search", db, "notes", "cherries"]).error().to_owned();
+    assert!(refused.contains("\"exact\" whose hash is"), "{refused}");
+
+    for (args, parts) in [
+        (
+            ["models", "convert", source, "exact"],
+            ["models/exact", "another name"],
+        ),
+        (
+            ["models", "convert", source, "a/b"],
+            ["a/b", "letters, digits"],
+        ),
+        (
+            ["models", "convert", db, "new"],
+            ["neither model.safetensors nor model.onnx", "published as"],
+        ),
+    ] {
+        let refused = run(&args).error().to_owned();
+        assert!(parts.iter().all(|part| refused.contains(part)), "{refused}");
+        assert!(!models.join("new").exists());
+    }
+}
+
 /// Starts a command, reads one line of what it prints and goes away, as `head -1` does.
 fn head(mut child: Child) -> (String, Run) {
     let mut line = String::new();

@@ -1,7 +1,7 @@
 //! Golden vectors: what `vinedb embed` prints against sentence-transformers' vectors of the unquantised model.
 //!
-//! The default model's weights are rounded to 8 bits, which costs up to 0.004 of cosine; a wrong pooling, truncation or
-//! tokenization costs far more. Blank texts are left out: the command refuses them, since there is nothing to embed.
+//! The default model multiplies in 8 bits, which costs up to 0.013 of cosine; a wrong pooling, truncation or tokenization
+//! costs far more. Blank texts are left out: the command refuses them, since there is nothing to embed.
 
 use std::{fs, io::Write, path::Path, process::Stdio};
 
@@ -88,10 +88,10 @@ fn vectors_are_those_of_sentence_transformers() {
         .map(|(item, vector)| cosine(&item.embedding, vector))
         .collect();
     for (item, cosine) in golden.iter().zip(&cosines) {
-        assert!(*cosine >= 0.995, "{cosine} for {:.80?}", item.text);
+        assert!(*cosine >= 0.985, "{cosine} for {:.80?}", item.text);
     }
     let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
-    assert!(mean >= 0.998, "{mean}");
+    assert!(mean >= 0.995, "{mean}");
     for vector in &vectors {
         let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
         assert!((length - 1.0).abs() < 1e-5, "{length}");

@@ -59,10 +59,9 @@ pub use collection::{Collection, Page, Stats, Upserted};
 pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
 pub use database::{Database, Options};
 pub use document::{Document, MAX_TEXT_BYTES};
-pub use embedder::convert::Precision;
 pub use embedder::{
     Embed, Embeddings, HashEmbedder, Identity, ModelOptions, Options as EmbeddingOptions, Pooling,
-    PoolingMode, Purpose,
+    PoolingMode, Purpose, convert::Precision,
 };
 pub use engine::{
     Codes, Curve, Device, IndexSpec, Kind, Metric, Progress, Refine, Rung, Scalar, Score,
@@ -74,7 +73,8 @@ pub use home::default_home;
 #[cfg(feature = "hub")]
 pub use hub::{Pull, pull_model};
 pub use models::{
-    DEFAULT_MODEL, ModelInfo, Origin, list_models, model_info, open_model, remove_model,
+    DEFAULT_MODEL, ModelInfo, Origin, convert_model, list_models, model_info, open_model,
+    remove_model,
 };
 pub use query::{Answer, MAX_TOP_K, Match, Mode, Plan, Query, Strategy, With};
 pub use rerank::{MAX_CANDIDATES, Rerank};

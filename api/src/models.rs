@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use embedder::{Embed, Identity, OnnxEmbedder, OnnxReranker};
+use embedder::{Embed, Identity, OnnxEmbedder, OnnxReranker, convert::Precision};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -80,6 +80,23 @@ pub fn model_info(home: &Path, name: &str) -> Result<ModelInfo> {
         origin: origin.and_then(|json| serde_json::from_slice(&json).ok()),
         path,
     })
+}
+
+/// Makes the model `name` in the cache folder `home` from the model folder `source`, which holds `config.json` and
+/// `model.safetensors`, or a `model.onnx` in 32-bit floats.
+///
+/// # Errors
+/// When the name is taken or no name for a folder, when the model is of a kind that is not converted, or a file is missing,
+/// contradicts another or cannot be written; nothing is left then.
+pub fn convert_model(
+    home: &Path,
+    source: &Path,
+    name: &str,
+    precision: Precision,
+) -> Result<ModelInfo> {
+    check_model_name(name)?;
+    embedder::convert::folder(source, &models_folder(home).join(name), precision)?;
+    model_info(home, name)
 }
 
 /// Deletes the model `name` of the cache folder `home`. A collection that is locked to it can be searched by vector alone until

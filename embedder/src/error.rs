@@ -54,6 +54,12 @@ pub enum Error {
         /// What the operating system says.
         source: std::io::Error,
     },
+    /// A model is to be made where there is something already.
+    #[error("there is something at {} already; give the model another name, or remove that first", path.display())]
+    Exists {
+        /// Where.
+        path: PathBuf,
+    },
     /// A file of the model is no JSON of the expected shape, or no tokenizer.
     #[error("cannot make sense of {}: {source}; put the file of the model's own distribution there", path.display())]
     Unreadable {

@@ -54,7 +54,7 @@ fn a_vector_is_the_same_alone_and_in_any_batch() {
 }
 
 #[test]
-fn a_quick_start_changes_no_vector() {
+fn a_quick_start_changes_vectors_by_rounding_only() {
     let quick = open(&Options {
         quick_start: true,
         ..Options::default()
@@ -63,7 +63,7 @@ fn a_quick_start_changes_no_vector() {
     let rows = quick.embed(&REVIEWS, Purpose::Query).unwrap();
     for (text, row) in REVIEWS.iter().zip(rows.rows()) {
         let same = cosine(row, one(text, Purpose::Query).row(0));
-        assert!(same >= 0.99999, "{text}: {same}");
+        assert!(same >= 0.9995, "{text}: {same}");
     }
 }
 

@@ -1,6 +1,6 @@
 //! `vinedb models`: what is in the cache folder, and what comes into it and goes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
@@ -23,6 +23,8 @@ pub(crate) enum Models {
     /// hash; a pull that was interrupted goes on where it stopped. A repository without an ONNX export gets one made from its
     /// model.safetensors, where it is a BERT-family encoder.
     Pull(PullArgs),
+    /// Make a model of a BERT-family encoder's config.json and model.safetensors, or of its model.onnx in 32-bit floats
+    Convert(ConvertArgs),
     /// Show a model
     Info {
         /// The model's name
@@ -45,14 +47,27 @@ pub(crate) struct PullArgs {
     /// The name that it gets here [default: that of the repository]
     #[arg(long)]
     name: Option<String>,
-    /// int8: 8-bit products, with a scale per token; none: 32-bit floats [default: int8, unless it is quantized already]
+    /// In what it computes; their vectors do not mix, and collections tell them apart [default: int8, unless it is quantized already]
     #[arg(long)]
     quantize: Option<Quantize>,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ConvertArgs {
+    /// The folder that the model was published as
+    source: PathBuf,
+    /// What the model is to be called
+    name: String,
+    /// int8 is faster, none the closest to the original; their vectors do not mix, and collections tell them apart
+    #[arg(long, value_enum, default_value = "int8")]
+    quantize: Quantize,
+}
+
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Quantize {
+    /// 8-bit integers, with a scale per token
     Int8,
+    /// 32-bit floats
     None,
 }
 
@@ -79,6 +94,11 @@ pub(crate) fn run(command: Option<Models>, home: &Path, output: &Output) -> Resu
         }
         Models::Pull(args) => {
             let model = vinedb::pull_model(home, &pull(args))?;
+            output.result(&model, text)?;
+        }
+        Models::Convert(args) => {
+            let precision = args.quantize.into();
+            let model = vinedb::convert_model(home, &args.source, &args.name, precision)?;
             output.result(&model, text)?;
         }
         Models::Info { name } => {

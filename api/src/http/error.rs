@@ -205,6 +205,7 @@ fn of_embedder(error: &embedder::Error) -> (StatusCode, &'static str) {
         | E::MissingModelFile { .. }
         | E::Io { .. }
         | E::Write { .. }
+        | E::Exists { .. }
         | E::Unreadable { .. }
         | E::ModelConfig { .. }
         | E::RuntimeLoad { .. }

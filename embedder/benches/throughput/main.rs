@@ -2,7 +2,8 @@
 //!
 //! Bare (`bare.rs`) has the texts tokenized and sorted beforehand and throws the outputs away; `OnnxEmbedder` starts
 //! from the texts and ends with vectors. The median of the passes' ratios is what counts: it is least troubled by whatever
-//! else the machine does. Also measured: what a query waits, alone and behind the bulk work.
+//! else the machine does. Also measured: what a query waits, alone and behind the bulk work; and what 8 bits gain over
+//! 32-bit floats.
 //!
 //! ```text
 //! cargo bench -p vinedb-embedder -- [FILE.csv] [--texts 2000] [--passes 5] [--budget 1024]...
@@ -21,6 +22,7 @@ use bare::BareProcess;
 use plan::{Cost, Failure, Plan};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
+use vinedb_embedder::convert::{Precision, folder};
 use vinedb_embedder::{Embed, OnnxEmbedder, Options, Purpose};
 
 fn main() -> Result<(), Failure> {
@@ -44,6 +46,34 @@ fn main() -> Result<(), Failure> {
         let embedder = home::open(&options);
         compare(&mut bare, &embedder, &texts, budget, plan.passes)?;
         latencies(&embedder, &texts)?;
+    }
+    precisions(&texts, plan.passes)
+}
+
+/// The default model against the same weights in 32-bit floats, pass by pass in turn.
+fn precisions(texts: &[String], passes: usize) -> Result<(), Failure> {
+    let dir = tempfile::tempdir()?;
+    let floats = dir.path().join("floats");
+    folder(&home::model(), &floats, Precision::Fp32)?;
+    let options = Options::default();
+    let floats = OnnxEmbedder::open("floats", &floats, &home::runtime(), &options)?;
+    let int8 = home::open(&options);
+    let pass = || Ok::<_, Failure>((embed_all(&floats, texts)?, embed_all(&int8, texts)?));
+    pass()?;
+    let costs = (0..passes).map(|_| pass()).collect::<Result<Vec<_>, _>>()?;
+    for (by, seconds) in [
+        ("the clock", (|cost| cost.seconds) as fn(&Cost) -> f64),
+        ("the processor", |cost| cost.processor_seconds),
+    ] {
+        let of = |rate: &dyn Fn(&(Cost, Cost)) -> f64| {
+            quantile(&mut costs.iter().map(rate).collect::<Vec<_>>(), 0.5)
+        };
+        let (slow, fast) = (
+            of(&|(slow, _)| texts.len() as f64 / seconds(slow)),
+            of(&|(_, fast)| texts.len() as f64 / seconds(fast)),
+        );
+        let ratio = of(&|(slow, fast)| seconds(slow) / seconds(fast));
+        println!("32-bit floats {slow:.1} texts/s, 8 bits {fast:.1}, ratio {ratio:.2} by {by}");
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ mod builder;
 mod columns;
 mod config;
 mod encoder;
+mod folder;
 mod graph;
 mod modernbert;
 mod quantize;
@@ -16,6 +17,7 @@ mod weights;
 use crate::error::{Error, Result};
 use crate::onnx::Model;
 use config::{Config, Family};
+pub use folder::folder;
 use prost::bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use std::fs::{self, File};
@@ -90,7 +92,7 @@ fn write(model: &Model, path: &Path) -> Result<()> {
         let dir = dir.unwrap_or(Path::new("."));
         let mut builder = tempfile::Builder::new();
         builder.prefix(".model.").suffix(".tmp");
-        share(&mut builder);
+        share(&mut builder, 0o666);
         let mut out = BufWriter::new(builder.tempfile_in(dir)?);
         model.write(&mut out)?;
         let file = out.into_inner().map_err(IntoInnerError::into_error)?;
@@ -104,12 +106,12 @@ fn write(model: &Model, path: &Path) -> Result<()> {
     })
 }
 
-/// New files are as readable as any the process makes; a temporary file's default is the owner only.
+/// New files are as readable as any the process makes; a temporary one's default is the owner only.
 #[cfg(unix)]
-fn share(builder: &mut tempfile::Builder<'_, '_>) {
+fn share(builder: &mut tempfile::Builder<'_, '_>, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
-    builder.permissions(fs::Permissions::from_mode(0o666));
+    builder.permissions(fs::Permissions::from_mode(mode));
 }
 
 #[cfg(not(unix))]
-fn share(_: &mut tempfile::Builder<'_, '_>) {}
+fn share(_: &mut tempfile::Builder<'_, '_>, _: u32) {}
