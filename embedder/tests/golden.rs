@@ -56,10 +56,6 @@ fn cosines(golden: &Golden, rows: &Embeddings) -> (f64, f64) {
         .collect();
     let least = cosines.iter().copied().fold(1.0, f64::min);
     let mean = cosines.iter().sum::<f64>() / cosines.len() as f64;
-    println!(
-        "{} texts, least cosine {least:.7}, mean {mean:.7}",
-        cosines.len()
-    );
     (least, mean)
 }
 
