@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use vinedb::{Device, Filter, IndexSpec, K, Key, MAX_TOP_K, Metric};
 
-use super::{models::Models, params::Given};
+use super::params::Given;
 
 /// An embedded vector similarity search database: text in, whole records out.
 #[derive(Debug, Parser)]
