@@ -340,6 +340,11 @@ fn a_repository_of_weights_alone_gets_a_model_made_of_them() {
     );
     let settings = json!({"max_seq_length": 24}).to_string();
     files.insert("sentence_bert_config.json".to_owned(), settings.into());
+    let modules = fs::read(models().join("bert-cls/modules.json")).unwrap();
+    files.insert("modules.json".to_owned(), modules);
+    let pooling = json!({"word_embedding_dimension": 32, "pooling_mode_mean_tokens": true});
+    let pooling = pooling.to_string().into_bytes();
+    files.insert("1_Pooling/config.json".to_owned(), pooling);
     let hub = Hub::new(files);
     let pulled = hub.pull(&["--quantize", "none"]).ok().json();
     let config: Value =
