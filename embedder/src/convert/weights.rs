@@ -4,8 +4,8 @@
 //! Names come with the prefix that a model with a head puts before its encoder's, such as `bert.`, or without it.
 
 use crate::error::{Error, Result};
+use crate::onnx::{Element, from_raw};
 use crate::settings::{contradiction, read_json};
-use half::{bf16, f16};
 use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 use serde::Deserialize;
@@ -167,27 +167,15 @@ impl Shard {
     fn values(&self, info: &TensorInfo) -> Option<Vec<f32>> {
         let (from, to) = info.data_offsets;
         let raw = self.bytes.get(self.start + from..self.start + to)?;
-        Some(match info.dtype {
-            Dtype::F32 => each(raw, f32::from_le_bytes),
-            Dtype::F16 => each(raw, |bytes| f16::from_le_bytes(bytes).to_f32()),
-            Dtype::BF16 => each(raw, |bytes| bf16::from_le_bytes(bytes).to_f32()),
-            Dtype::F64 => each(raw, |bytes| narrow(f64::from_le_bytes(bytes))),
+        let element = match info.dtype {
+            Dtype::F32 => Element::F32,
+            Dtype::F16 => Element::F16,
+            Dtype::BF16 => Element::BF16,
+            Dtype::F64 => Element::F64,
             _ => return None,
-        })
+        };
+        Some(from_raw(element, raw))
     }
-}
-
-fn each<const N: usize>(raw: &[u8], read: impl Fn([u8; N]) -> f32) -> Vec<f32> {
-    let (whole, _) = raw.as_chunks::<N>();
-    whole.iter().map(|&bytes| read(bytes)).collect()
-}
-
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "rounding to 32 bits is what is asked for"
-)]
-fn narrow(value: f64) -> f32 {
-    value as f32
 }
 
 /// The files that hold the weights.

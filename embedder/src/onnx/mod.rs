@@ -12,7 +12,7 @@ pub(crate) use model::{Model, field};
 #[cfg(test)]
 pub(crate) use proto::Entry;
 pub(crate) use proto::{Attribute, Node, Tensor, ValueInfo};
-pub(crate) use tensor::{Element, f32s, shape};
+pub(crate) use tensor::{Element, f32s, from_raw, shape};
 pub(crate) use wire::{Field, split};
 
 use crate::error::Error;

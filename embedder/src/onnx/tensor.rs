@@ -111,7 +111,8 @@ pub(crate) fn f32s(tensor: &Tensor) -> Result<Option<Vec<f32>>, Refusal> {
     }
 }
 
-fn from_raw(element: Element, raw: &[u8]) -> Vec<f32> {
+/// Values of a type that lie one behind the other, little-endian, as 32-bit floats.
+pub(crate) fn from_raw(element: Element, raw: &[u8]) -> Vec<f32> {
     match element {
         Element::F32 => each(raw, f32::from_le_bytes),
         Element::U8 => raw.iter().map(|&byte| f32::from(byte)).collect(),
