@@ -1,27 +1,18 @@
 //! Compaction: fresh rows go into a new sealed index, deleted ones leave it.
 //!
-//! It has the next index built beside the live one (`build`) and swaps it in, so searches and writes go on. Here is decided when,
-//! and in which order things change. Order on disk: index file, then the store's record of it, then the old file goes. A compaction that is stopped or fails
-//! leaves everything as it was.
+//! It has the next index built beside the live one (`build`) and has it sealed (`sealing`), so searches and writes go on. Here is
+//! decided when. A compaction that is stopped or fails leaves everything as it was.
 
 use std::{
-    fs,
     ops::ControlFlow,
-    path::Path,
     sync::{Arc, Mutex, PoisonError, atomic::Ordering},
     thread::{self, JoinHandle},
 };
 
-use engine::{IdSet, Index, Watch, unwatched};
-use storage::Seal;
+use engine::{Watch, unwatched};
 
 use crate::{
-    Collection, Error, Result,
-    build::build,
-    collection::Core,
-    measure::measure,
-    recovery::{index_file, is_index_file, stamp},
-    view::{Sealed, View},
+    Collection, Error, Result, build::build, collection::Core, sealing::publish, view::View,
 };
 
 /// Fewer fresh rows than this are not worth a compaction.
@@ -273,9 +264,9 @@ impl Collection {
 /// What a compaction starts from.
 pub(crate) struct Start {
     pub(crate) view: Arc<View>,
-    sequence: u64,
+    pub(crate) sequence: u64,
     pub(crate) last_id: i64,
-    generation: u64,
+    pub(crate) generation: u64,
     /// Documents there are.
     pub(crate) rows: usize,
     /// An index was sealed and its file could not be used.
@@ -328,78 +319,12 @@ fn seal(core: &Core, order: Order<'_>) -> Result<bool> {
     Ok(true)
 }
 
-/// Measures the sealed index, which was not built here, and seals it again with what was found.
-pub(crate) fn measure_sealed(core: &Core, watch: Watch<'_>) -> Result<()> {
-    let _one_at_a_time = core
-        .compacting
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let start = start(core)?;
-    let Some(sealed) = &start.view.sealed else {
-        return Ok(());
-    };
-    let mut index = sealed.index.try_clone()?;
-    let order = Order {
-        effort: Effort::Foreground,
-        retrain: false,
-        watch,
-    };
-    measure(core, &start, &mut index, order)?;
-    publish(core, &start, index, sealed.seal.keeps_removed)
-}
-
-/// Writes the new index and has searches see it.
-fn publish(core: &Core, start: &Start, index: Index, keeps_removed: bool) -> Result<()> {
-    let seal = Seal {
-        generation: start.generation,
-        file: index_file(start.generation),
-        kind: index.kind().to_string(),
-        last_id: start.last_id,
-        sequence: start.sequence,
-        keeps_removed,
-    };
-    let path = core.folder.join(&seal.file);
-    let sealed = written(core, index, &path, &seal).and_then(|index| swap(core, index, seal));
-    if sealed.is_err() {
-        // What was not recorded is not looked for. A collection that was dropped meanwhile may have a namesake here by now.
-        let _ = fs::remove_file(&path);
-        core.check_there()?;
-    }
-    sealed
-}
-
-/// The index, once it is in its file: from there, where indexes are mapped.
-fn written(core: &Core, index: Index, path: &Path, seal: &Seal) -> Result<Index> {
-    let stamp = stamp(core.store.config(), seal);
-    index.save(path, &stamp)?;
-    match core.upkeep.mapped {
-        true => Ok(core.upkeep.load(path, &stamp)?),
-        false => Ok(index),
-    }
-}
-
 /// Takes a consistent starting point and freezes the segments up to it.
-fn start(core: &Core) -> Result<Start> {
+pub(crate) fn start(core: &Core) -> Result<Start> {
     let _writing = core.start_writing()?;
     let view = core.view.load_full();
     core.frozen.store(view.last_id, Ordering::Release);
     Start::of(core, view)
-}
-
-/// Records the new index and shows it to searches; the old file goes last.
-fn swap(core: &Core, index: Index, seal: Seal) -> Result<()> {
-    let _writing = core.start_writing()?;
-    let old = core.read()?.seal().map(|seal| seal.file.clone());
-    core.store.seal(&seal)?;
-    let deleted = IdSet::from_iter(core.read()?.removed()?);
-    core.view.store(Arc::new(
-        core.view.load().after_seal(Sealed { index, seal }, deleted),
-    ));
-    if let Some(old) = old.filter(|old| is_index_file(old)) {
-        // A file left behind is removed at the next open.
-        let _ = fs::remove_file(core.folder.join(old));
-    }
-    Ok(())
 }
 
 #[cfg(test)]

@@ -25,8 +25,6 @@ pub(crate) const DOCUMENTS: &str = "documents.sqlite";
 /// Begins the names of folders that are being made or taken away; they are cleared at the next open.
 pub(crate) const PENDING: &str = ".pending-";
 const MAX_NAME: usize = 64;
-/// The share of deleted vectors from which an index is rid of them when nothing else is said.
-const COMPACT_AT: f32 = 0.2;
 
 /// How to open a database.
 #[derive(Clone)]
@@ -45,10 +43,7 @@ impl Default for Options {
             home: default_home(),
             read_only: false,
             create: true,
-            upkeep: Upkeep {
-                compact_at: COMPACT_AT,
-                mapped: false,
-            },
+            upkeep: Upkeep::default(),
             embedder: None,
             embedding: embedder::Options::default(),
         }

@@ -4,8 +4,7 @@
 //! before an interruption is kept beside the models and not read again. Afterwards no network is needed.
 
 use std::{
-    fs,
-    io::{self, Read},
+    fs, io,
     path::{Component, Path, PathBuf},
 };
 
@@ -19,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use crate::{
     Error, ModelInfo, Result,
+    digest::of_file,
     home::{Hub, models_folder},
     models::{ORIGIN, Origin, check_model_name, model_info},
 };
@@ -30,8 +30,6 @@ const RETRIES: usize = 3;
 const ONNX: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
 /// The name of a model in 8 bits until it takes the place of the one it was made from.
 const QUANTIZED: &str = "quantized.tmp";
-/// Bytes that are hashed at a time.
-const BLOCK: usize = 1 << 20;
 
 /// Files that say how a model is to be used, wherever they lie.
 const SETTINGS: [&str; 8] = [
@@ -209,15 +207,15 @@ impl<'a> Source<'a> {
     fn verify(&self, file: &str, path: &Path) -> Result<()> {
         let expected = path.file_name().unwrap_or_default().to_string_lossy();
         let found = match expected.len() {
-            64 => sha256(path),
-            40 => git_hash(path),
+            64 => of_file(Sha256::new(), path),
+            40 => git_digest(path).and_then(|digest| of_file(digest, path)),
             _ => {
                 return Err(self.refused(format!(
                     "the hub names no hash for {file}, only {expected:?}"
                 )));
             }
         };
-        let found = found.map_err(|error| Error::io(path, error))?;
+        let (found, _) = found.map_err(|error| Error::io(path, error))?;
         if found == *expected {
             return Ok(());
         }
@@ -387,25 +385,8 @@ fn place(file: &Path, at: &Path) -> Result<()> {
     }
 }
 
-fn sha256(path: &Path) -> io::Result<String> {
-    hashed(Sha256::new(), path)
-}
-
 /// As `git hash-object` has it.
-fn git_hash(path: &Path) -> io::Result<String> {
+fn git_digest(path: &Path) -> io::Result<Sha1> {
     let length = fs::metadata(path)?.len();
-    hashed(Sha1::new_with_prefix(format!("blob {length}\0")), path)
-}
-
-fn hashed<D: Digest>(mut digest: D, path: &Path) -> io::Result<String> {
-    let mut file = fs::File::open(path)?;
-    let mut block = vec![0; BLOCK];
-    loop {
-        match file.read(&mut block)? {
-            0 => break,
-            read => digest.update(&block[..read]),
-        }
-    }
-    let digits = digest.finalize();
-    Ok(digits.iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(Sha1::new_with_prefix(format!("blob {length}\0")))
 }

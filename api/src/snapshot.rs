@@ -17,6 +17,7 @@ use storage::{Access, Store};
 use crate::{
     Collection, Database, Error, Result,
     database::DOCUMENTS,
+    digest::of_file,
     folder::{move_into_place, sync_folder},
     recovery::is_index_file,
 };
@@ -139,18 +140,13 @@ fn check_documents(path: &Path, folder: &Path) -> Result<()> {
 }
 
 fn describe(path: &Path, name: &str) -> Result<Entry> {
-    let mut file = File::open(path).map_err(|error| Error::io(path, error))?;
-    let mut digest = Sha256::new();
-    let bytes = io::copy(&mut file, &mut digest).map_err(|error| Error::io(path, error))?;
+    let hashed = of_file(Sha256::new(), path);
+    let (sha256, bytes) = hashed.map_err(|error| Error::io(path, error))?;
     Ok(Entry {
         name: name.to_owned(),
         bytes,
-        sha256: hex(&digest.finalize()),
+        sha256,
     })
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn pack(archive: &Path, folder: &Path, manifest: &Manifest) -> io::Result<()> {

@@ -59,6 +59,15 @@ pub(crate) struct Upkeep {
     pub(crate) mapped: bool,
 }
 
+impl Default for Upkeep {
+    fn default() -> Self {
+        Self {
+            compact_at: 0.2,
+            mapped: false,
+        }
+    }
+}
+
 impl Upkeep {
     /// The index in this file, in the way that it is kept.
     pub(crate) fn load(self, path: &Path, stamp: &Stamp) -> engine::Result<Index> {

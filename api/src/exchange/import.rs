@@ -9,11 +9,11 @@ use storage::{Key, Metadata, NewDocument, Seal, Store};
 use super::{CHUNK, IndexFile};
 use crate::{
     Collection, CollectionConfig, Database, Error, Result,
-    compaction::measure_sealed,
     config::Locked,
     database::DOCUMENTS,
     folder::{move_into_place, sync_folder},
     recovery::{index_file, stamp},
+    sealing::measure_sealed,
 };
 
 /// What an import made.
