@@ -53,7 +53,7 @@ pub(crate) enum Command {
     Bench(Bench),
     /// Write a collection's index as a plain FAISS file, or make a collection of one
     #[command(subcommand)]
-    Index(Index),
+    Index(super::index::Index),
     /// Drop a collection with all its documents
     Drop(Named),
     /// Write a collection into one file, while it is being served
@@ -335,42 +335,6 @@ pub(crate) struct Serve {
     /// Leave sealed indexes in their files, mapped into memory: for indexes larger than memory
     #[arg(long)]
     pub(crate) mapped: bool,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Index {
-    /// Write the index of a collection, of its live documents alone
-    ///
-    /// The ids in the file are the keys, where all of them are whole numbers of 0 or more; else they are numbers, and
-    /// FILE.keys.jsonl tells the key of each. For the metric cosine, vectors are scaled to length 1.
-    Export(IndexExport),
-    /// Make a collection of an index that FAISS wrote; its ids become the keys
-    Import(IndexImport),
-    /// Say what a file holds
-    #[command(hide = true)]
-    Inspect {
-        /// The file
-        file: PathBuf,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct IndexExport {
-    #[command(flatten)]
-    pub(crate) at: Named,
-    /// The new file
-    pub(crate) file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct IndexImport {
-    #[command(flatten)]
-    pub(crate) at: Named,
-    /// The file
-    pub(crate) file: PathBuf,
-    /// The metric [default: that of the file]; cosine, where its vectors are of length 1
-    #[arg(long)]
-    pub(crate) metric: Option<Metric>,
 }
 
 fn filter(json: &str) -> Result<Filter, String> {

@@ -9,8 +9,9 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
+use clap::{Args, Subcommand};
 use serde::Serialize;
-use vinedb::{Exported, ImportedIndex, IndexFile, Stats};
+use vinedb::{Exported, ImportedIndex, IndexFile, Metric, Stats};
 
 use super::{
     Outcome, args,
@@ -20,17 +21,53 @@ use super::{
     progress::Steps,
 };
 
+#[derive(Debug, Subcommand)]
+pub(crate) enum Index {
+    /// Write the index of a collection, of its live documents alone
+    ///
+    /// The ids in the file are the keys, where all of them are whole numbers of 0 or more; else they are numbers, and
+    /// FILE.keys.jsonl tells the key of each. For the metric cosine, vectors are scaled to length 1.
+    Export(IndexExport),
+    /// Make a collection of an index that FAISS wrote; its ids become the keys
+    Import(IndexImport),
+    /// Say what a file holds
+    #[command(hide = true)]
+    Inspect {
+        /// The file
+        file: PathBuf,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IndexExport {
+    #[command(flatten)]
+    at: args::Named,
+    /// The new file
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct IndexImport {
+    #[command(flatten)]
+    at: args::Named,
+    /// The file
+    file: PathBuf,
+    /// The metric [default: that of the file]; cosine, where its vectors are of length 1
+    #[arg(long)]
+    metric: Option<Metric>,
+}
+
 /// What the process that looks at a file may take beside the file, in KiB of addresses: mostly stacks of threads.
 const BASE_KIB: u64 = 4 << 20;
 /// How many times a file's length FAISS may take to read it.
 const TIMES_THE_FILE: u64 = 8;
 
 /// Runs the command.
-pub(crate) fn run(command: args::Index, home: PathBuf, output: &Output) -> Result<Outcome> {
+pub(crate) fn run(command: Index, home: PathBuf, output: &Output) -> Result<Outcome> {
     match command {
-        args::Index::Export(args) => export(args, home, output),
-        args::Index::Import(args) => import(args, home, output),
-        args::Index::Inspect { file } => {
+        Index::Export(args) => export(args, home, output),
+        Index::Import(args) => import(args, home, output),
+        Index::Inspect { file } => {
             let found = vinedb::inspect_index(&file)?;
             output.result(&found, IndexFile::to_string)?;
             Ok(Outcome::Done)
@@ -38,7 +75,7 @@ pub(crate) fn run(command: args::Index, home: PathBuf, output: &Output) -> Resul
     }
 }
 
-fn export(args: args::IndexExport, home: PathBuf, output: &Output) -> Result<Outcome> {
+fn export(args: IndexExport, home: PathBuf, output: &Output) -> Result<Outcome> {
     let db = read(home, &args.at.dir)?;
     let collection = db.collection(&args.at.name)?;
     let interrupt = Interrupt::listen()?;
@@ -77,7 +114,7 @@ struct Imported {
     file: IndexFile,
 }
 
-fn import(args: args::IndexImport, home: PathBuf, output: &Output) -> Result<Outcome> {
+fn import(args: IndexImport, home: PathBuf, output: &Output) -> Result<Outcome> {
     let found = inspect(&args.file)?;
     tracing::debug!(%found, "the file can be read");
     let interrupt = Interrupt::listen()?;
