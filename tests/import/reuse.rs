@@ -1,13 +1,22 @@
 //! A text is embedded once, however many documents have it and wherever they stand.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vinedb::{CollectionConfig, Document, HashEmbedder, Options};
+use vinedb::{Collection, CollectionConfig, Document, HashEmbedder, Options};
 use vinedb_tests::Scratch;
 
 /// More than two chunks, so that chunks in work at the same time have the same texts.
 const ROWS: usize = 1500;
+
+/// A new collection whose model compares words.
+fn collection(folder: &Path) -> Collection {
+    let options = Options::default().embedder(Arc::new(HashEmbedder::new(8)));
+    let db = options.open(folder.join("db")).unwrap();
+    db.create_collection("c", CollectionConfig::embedded())
+        .unwrap()
+}
 
 #[test]
 fn the_same_text_in_several_chunks_is_embedded_once() {
@@ -41,11 +50,7 @@ fn the_same_text_in_several_chunks_is_embedded_once() {
 #[test]
 fn what_another_document_brought_or_took_away_is_not_taken_for_the_models() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options::default().embedder(Arc::new(HashEmbedder::new(8)));
-    let db = options.open(folder.path().join("db")).unwrap();
-    let collection = db
-        .create_collection("c", CollectionConfig::embedded())
-        .unwrap();
+    let collection = collection(folder.path());
     let embedded = |documents| collection.upsert(documents).unwrap().embedded;
     let vector = |key: &str| {
         let got = collection.get_with(&[key.into()], true).unwrap();
@@ -70,11 +75,7 @@ fn what_another_document_brought_or_took_away_is_not_taken_for_the_models() {
 #[test]
 fn callers_side_by_side_embed_a_text_once() {
     let folder = tempfile::tempdir().unwrap();
-    let options = Options::default().embedder(Arc::new(HashEmbedder::new(8)));
-    let db = options.open(folder.path().join("db")).unwrap();
-    let collection = db
-        .create_collection("c", CollectionConfig::embedded())
-        .unwrap();
+    let collection = collection(folder.path());
     let (callers, texts) = (8_usize, 40_usize);
     let embedded: usize = std::thread::scope(|scope| {
         let work = |caller: usize| {
