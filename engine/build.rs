@@ -14,7 +14,6 @@ mod shim {
 
     const SOURCES: [&str; 16] = [
         "shim/adding.cpp",
-        "shim/bytes.cpp",
         "shim/content.cpp",
         "shim/describe.cpp",
         "shim/foreign.cpp",
@@ -24,6 +23,7 @@ mod shim {
         "shim/mapped.cpp",
         "shim/nsg.cpp",
         "shim/pages.cpp",
+        "shim/quick.cpp",
         "shim/removal.cpp",
         "shim/rows.cpp",
         "shim/scan.cpp",

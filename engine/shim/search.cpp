@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <limits>
+#include <memory>
+#include <mutex>
 #include <utility>
 #include <vector>
 
@@ -36,14 +38,51 @@ struct RowSelector final : faiss::IDSelector {
     }
 };
 
-/// The table of visited rows, kept by the thread from search to search; each search leaves it cleared.
-faiss::VisitedTable& visited_rows(idx_t rows) {
-    thread_local faiss::VisitedTable visited(0);
-    if (visited.visited.size() < size_t(rows)) {
-        visited = faiss::VisitedTable(int(rows));
+/// A table of visited rows, of those that searches hand on to each other, whatever thread they are on: to make one takes as
+/// long as many a search does.
+class Visited {
+public:
+    explicit Visited(idx_t rows) {
+        {
+            const std::lock_guard<std::mutex> lock(mutex());
+            if (!kept().empty()) {
+                table = std::move(kept().back());
+                kept().pop_back();
+            }
+        }
+        if (!table || table->visited.size() < size_t(rows)) {
+            table = std::make_unique<faiss::VisitedTable>(int(rows));
+        }
     }
-    return visited;
-}
+
+    ~Visited() {
+        table->advance(); // also where a search ended halfway
+        const std::lock_guard<std::mutex> lock(mutex());
+        if (kept().size() < MOST_KEPT) {
+            kept().push_back(std::move(table));
+        }
+    }
+
+    Visited(const Visited&) = delete;
+    Visited& operator=(const Visited&) = delete;
+
+    faiss::VisitedTable& operator*() {
+        return *table;
+    }
+
+private:
+    static constexpr size_t MOST_KEPT = 64;
+    std::unique_ptr<faiss::VisitedTable> table;
+
+    static std::mutex& mutex() {
+        static std::mutex one;
+        return one;
+    }
+    static std::vector<std::unique_ptr<faiss::VisitedTable>>& kept() {
+        static auto* tables = new std::vector<std::unique_ptr<faiss::VisitedTable>>(); // outlives every thread
+        return *tables;
+    }
+};
 
 /// Has a walk pass by a row, as if it had been there.
 void leave_out(faiss::VisitedTable& visited, idx_t row) {
@@ -94,7 +133,8 @@ void search_nsg(const faiss::IndexNSG& index, const Search& search) {
     if (search.exact() || index.nsg.search_L > index.ntotal) {
         return search_codes(*index.storage, search); // FAISS would look for more rows than there are, for ever
     }
-    faiss::VisitedTable& visited = visited_rows(index.ntotal);
+    Visited table(index.ntotal);
+    faiss::VisitedTable& visited = *table;
     const auto computer = graph_distances(*index.storage);
     const auto products = search.products ? row_distances(*index.storage, true) : nullptr;
     std::vector<idx_t> rows(ef);
@@ -167,17 +207,10 @@ void any_search(const Index& index, const Search& search) {
 
 } // namespace
 
-std::unique_ptr<faiss::DistanceComputer> shim::graph_distances(const Index& storage) {
-    std::unique_ptr<faiss::DistanceComputer> plain = code_distances(storage);
-    if (!faiss::is_similarity_metric(storage.metric_type)) {
-        return plain;
-    }
-    return std::make_unique<faiss::NegativeDistanceComputer>(plain.release());
-}
-
 /// IndexHNSW::search, less its OpenMP region.
 void shim::search_graph(const IndexHNSW& index, const Search& search) {
-    faiss::VisitedTable& visited = visited_rows(index.ntotal);
+    Visited table(index.ntotal);
+    faiss::VisitedTable& visited = *table;
     faiss::SearchParametersHNSW parameters;
     parameters.efSearch = int(search.breadth);
     parameters.sel = search.selector;

@@ -128,7 +128,7 @@ std::unique_ptr<faiss::DistanceComputer> row_distances(const Index& index, bool 
 /// Distances by row to the codes that an index keeps in a row; those to bytes (SQ8) are ours.
 std::unique_ptr<faiss::DistanceComputer> code_distances(const Index& index);
 
-/// Distances by row for walks through a graph: the smaller, the closer, whatever the metric.
+/// Distances by row for walks through a graph: the smaller, the closer, whatever the metric. Those to floats are ours, too.
 std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage);
 
 /// Whether code_distances are ours.
@@ -160,7 +160,7 @@ struct Steps {
 void link_graph(IndexHNSW& index, const float* x, const Steps& steps);
 
 /// Has every vector of a graph be found by whoever looks for it.
-void reach_all(IndexHNSW& index, const Steps& steps);
+void reach(IndexHNSW& index, idx_t first, const Steps& steps);
 
 /// One query's nearest among the selected rows, by a distance for each of them.
 void scan_rows(faiss::DistanceComputer& distances, bool similarity, const float* query, const Search& search);
