@@ -118,31 +118,27 @@ pub(crate) fn check_norms(vectors: &[f32], dimension: usize, maximum: f32) -> Re
     Ok(())
 }
 
-/// Copies scaled to length 1; a zero vector stays zero.
+/// Copies scaled to length 1; a zero vector stays zero. In double precision, where no finite vector of single precision
+/// overflows and none but zero vanishes.
 pub(crate) fn normalized(vectors: &[f32], dimension: usize) -> Result<Vec<f32>> {
-    let mut copies = vectors.to_vec();
-    for (row, vector) in copies.chunks_exact_mut(dimension).enumerate() {
-        check_finite(row, vector)?;
-        normalize(vector);
-    }
-    Ok(copies)
-}
-
-/// In double precision, where no finite vector of single precision overflows and none but zero vanishes.
-fn normalize(vector: &mut [f32]) {
-    let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if square == 0.0 {
-        return;
-    }
-    let scale = square.sqrt().recip();
-    for x in vector {
+    let mut copies = Vec::with_capacity(vectors.len());
+    for (row, vector) in vectors.chunks_exact(dimension).enumerate() {
+        let square = square_in_double(vector);
+        if !square.is_finite() {
+            check_finite(row, vector)?;
+        }
+        let scale = if square == 0.0 {
+            1.0
+        } else {
+            square.sqrt().recip()
+        };
         #[expect(
             clippy::cast_possible_truncation,
             reason = "rounding to the precision that vectors have"
         )]
-        let scaled = (f64::from(*x) * scale) as f32;
-        *x = scaled;
+        copies.extend(vector.iter().map(|&x| (f64::from(x) * scale) as f32));
     }
+    Ok(copies)
 }
 
 fn check_finite(row: usize, vector: &[f32]) -> Result<()> {
@@ -163,4 +159,17 @@ fn square(vector: &[f32]) -> f32 {
         }
     }
     sums.iter().sum::<f32>() + rest
+}
+
+fn square_in_double(vector: &[f32]) -> f64 {
+    let double = |x: &f32| f64::from(*x) * f64::from(*x);
+    let mut sums = [0.0_f64; 8];
+    let chunks = vector.chunks_exact(8);
+    let rest: f64 = chunks.remainder().iter().map(double).sum();
+    for chunk in chunks {
+        for (sum, x) in sums.iter_mut().zip(chunk) {
+            *sum += double(x);
+        }
+    }
+    sums.iter().sum::<f64>() + rest
 }
