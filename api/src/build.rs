@@ -76,9 +76,13 @@ fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bo
         .sealed
         .as_ref()
         .filter(|sealed| can_reuse(core, &sealed.index, &kind, start, order));
+    let mut known = 0;
     let (mut index, keeps_removed) = match reusable {
         Some(sealed) => {
             let mut index = sealed.index.try_clone()?;
+            if order.effort == Effort::Background {
+                known = index.len();
+            }
             let rid = kind.can_remove();
             if rid {
                 index.remove(&start.view.deleted)?;
@@ -88,9 +92,7 @@ fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bo
         }
         None => (anew(core, start, kind, order)?, false),
     };
-    if order.effort == Effort::Foreground || reusable.is_none() {
-        index.reach_all(order.watch)?;
-    }
+    index.reach(known, order.watch)?;
     index.use_huge_pages();
     measure(core, start, &mut index, order)?;
     Ok((index, keeps_removed))

@@ -154,9 +154,10 @@ int vinedb_faiss_link(IndexIDMap* map, bool (*step)(void* context), void* contex
     });
 }
 
-int vinedb_faiss_reach(IndexIDMap* map, bool (*step)(void* context), void* context) {
+/// `first` is a row; those from it on are to be found.
+int vinedb_faiss_reach(IndexIDMap* map, int64_t first, bool (*step)(void* context), void* context) {
     return guarded([&] {
-        with_graph(*map->index, [&](IndexHNSW& hnsw) { reach_all(hnsw, Steps{step, context}); });
+        with_graph(*map->index, [&](IndexHNSW& hnsw) { reach(hnsw, first, Steps{step, context}); });
     });
 }
 

@@ -8,7 +8,6 @@
 #include "shim.h"
 
 #include <algorithm>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -230,9 +229,11 @@ void shim::link_graph(IndexHNSW& index, const float* x, const Steps& steps) {
     }
 }
 
-void shim::reach_all(IndexHNSW& index, const Steps& steps) {
-    std::vector<Row> rows(index.ntotal);
-    std::iota(rows.begin(), rows.end(), Row(0));
+void shim::reach(IndexHNSW& index, idx_t first, const Steps& steps) {
+    std::vector<Row> rows;
+    for (idx_t row = first; row < index.ntotal; row++) {
+        rows.push_back(Row(row));
+    }
     Crew crew(index);
     for (int round = 0; round < ROUNDS && !rows.empty(); round++) {
         std::vector<Row> missed = crew.missed(rows, steps);

@@ -168,11 +168,15 @@ impl Backend {
         }
     }
 
-    /// Has every row of FAISS's graphs be found by a short walk.
-    pub(crate) fn reach(&mut self, step: &mut dyn FnMut(usize) -> ControlFlow<()>) -> Result<()> {
+    /// Has every row of FAISS's graphs, but the first `known`, be found by a short walk.
+    pub(crate) fn reach(
+        &mut self,
+        known: usize,
+        step: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<()> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.reach(step),
+            Self::Faiss(raw) => raw.reach(known, step),
             Self::Graph(_) | Self::Exact(_) => Ok(()),
         }
     }

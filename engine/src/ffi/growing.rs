@@ -33,12 +33,19 @@ impl RawIndex {
 
     /// Links what was stored. When it fails, the index is empty afterwards.
     pub(crate) fn link(&mut self, step: &mut Step<'_>) -> Result<()> {
-        self.watched("link vectors", vinedb_faiss_link, step)
+        self.watched("link vectors", step, |map, go_on, context| {
+            // SAFETY: an owned handle, and what `watched` passes on.
+            unsafe { vinedb_faiss_link(map, go_on, context) }
+        })
     }
 
-    /// Has every row of a graph be found by a short walk.
-    pub(crate) fn reach(&mut self, step: &mut Step<'_>) -> Result<()> {
-        self.watched("look for vectors", vinedb_faiss_reach, step)
+    /// Has every row of a graph, but the first `known`, be found by a short walk.
+    pub(crate) fn reach(&mut self, known: usize, step: &mut Step<'_>) -> Result<()> {
+        let known = i64::try_from(known).unwrap_or(i64::MAX);
+        self.watched("look for vectors", step, |map, go_on, context| {
+            // SAFETY: an owned handle, and what `watched` passes on.
+            unsafe { vinedb_faiss_reach(map, known, go_on, context) }
+        })
     }
 
     /// `step` is called as the work goes on, with how many rows it went over, and ends it with
@@ -46,8 +53,8 @@ impl RawIndex {
     fn watched(
         &mut self,
         operation: &'static str,
-        work: unsafe extern "C" fn(*mut IdMap, StepCallback, *mut c_void) -> i32,
         step: &mut Step<'_>,
+        work: impl FnOnce(*mut IdMap, StepCallback, *mut c_void) -> i32,
     ) -> Result<()> {
         let mut rows = 0;
         let mut count = || {
@@ -56,8 +63,8 @@ impl RawIndex {
             answer
         };
         let mut watched = Watched::new(&mut count);
-        // SAFETY: an owned handle; `go_on` gets the `Watched` that it expects, which outlives the call.
-        let code = unsafe { work(self.map.as_ptr(), go_on, (&raw mut watched).cast()) };
+        // `go_on` gets the `Watched` that it expects, which outlives the call.
+        let code = work(self.map.as_ptr(), go_on, (&raw mut watched).cast());
         watched.outcome()?;
         status(operation, code)
     }

@@ -99,6 +99,7 @@ unsafe extern "C" {
     ) -> i32;
     pub(super) fn vinedb_faiss_reach(
         map: *mut IdMap,
+        first: i64,
         step: StepCallback,
         context: *mut c_void,
     ) -> i32;

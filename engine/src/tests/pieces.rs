@@ -84,7 +84,7 @@ fn vectors_that_walks_miss_are_found() {
             index.add(ids, vectors).unwrap();
         }
         let before = lost(&index, &points);
-        index.reach_all(&unwatched).unwrap();
+        index.reach(0, &unwatched).unwrap();
         assert!(before > 20, "{kind}: there is nothing to mend, {before}");
         // A link that one walk needs turns others aside, and walks go to codes, which may be nearer to each other.
         let most = before / if kind.is_lossless() { 50 } else { 20 };
@@ -109,7 +109,7 @@ fn what_is_stopped_leaves_an_index_as_new() {
     index.train(&points).unwrap();
     add_pieces(&mut index, &points).unwrap();
     assert_eq!(index.len(), ROWS);
-    let stopped = index.reach_all(&stop);
+    let stopped = index.reach(0, &stop);
     assert!(matches!(stopped, Err(Error::Cancelled)), "{stopped:?}");
     assert_eq!(index.len(), ROWS);
 }
