@@ -1,26 +1,60 @@
-//! Many queries side by side: chunks, bounded in memory, over as many threads as the caller may use. Plain threads
-//! rather than OpenMP's, which go on spinning after a search and take the core from whoever works next.
+//! Many queries side by side: chunks, bounded in memory, over as many threads as the caller may use. A pool of our
+//! own rather than OpenMP's threads, which go on spinning after a search and take the core from whoever works next.
 
-use std::sync::Mutex;
+use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
+
+use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::{Hit, Result, threads};
 
 /// What one chunk's search may allocate.
 const CHUNK_BYTES: usize = 32 << 20;
 
+/// Queries in a chunk of walks at least.
+const WALKED_TOGETHER: usize = 16;
+/// Threads in the pool for each processor: a batch waits for helpers that are still at another one's chunk, so there are some
+/// to spare for batches that come at once.
+const THREADS_PER_CORE: usize = 4;
+
+/// Threads that stay, since a new one may wait milliseconds for a processor, as long as a whole batch takes; none where the
+/// system gives none.
+static POOL: LazyLock<Option<ThreadPool>> = LazyLock::new(|| {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    ThreadPoolBuilder::new()
+        .num_threads(THREADS_PER_CORE * cores)
+        .thread_name(|number| format!("vinedb-search-{number}"))
+        .build()
+        .ok()
+});
+
+/// How much queries gain from being in one chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Together {
+    /// Every chunk reads all vectors, or all centroids: one for each thread.
+    Scanned,
+    /// Nothing, in a graph: several for each thread, so that one that is held up leaves some to the others.
+    Walked,
+}
+
 /// Calls `search` with every query, in chunks, and returns its answers in the queries' order; the first error ends it.
 pub(crate) fn run<F>(
     queries: &[f32],
     dimension: usize,
     bytes_per_query: usize,
+    together: Together,
     search: F,
 ) -> Result<Vec<Vec<Hit>>>
 where
     F: Fn(&[f32]) -> Result<Vec<Vec<Hit>>> + Sync,
 {
     let rows = queries.len() / dimension;
-    let chunk = chunk_rows(rows, threads::allowed().min(rows), bytes_per_query);
+    let threads = threads::allowed().min(rows);
+    let chunk = chunk_rows(rows, threads, bytes_per_query);
+    let chunk = match together {
+        Together::Walked if threads > 1 => chunk.min(WALKED_TOGETHER.max(chunk / 4)),
+        _ => chunk,
+    };
     in_chunks(queries, dimension, chunk, search)
 }
 
@@ -46,10 +80,7 @@ where
     );
     let work = || -> Result<()> {
         loop {
-            let job = jobs
-                .lock()
-                .unwrap_or_else(std::sync::PoisonError::into_inner)
-                .next();
+            let job = jobs.lock().unwrap_or_else(PoisonError::into_inner).next();
             let Some((queries, answers)) = job else {
                 return Ok(());
             };
@@ -68,22 +99,24 @@ fn chunk_rows(rows: usize, threads: usize, bytes_per_query: usize) -> usize {
     share.min(CHUNK_BYTES / bytes_per_query.max(1)).max(1)
 }
 
-/// Runs `work` on this thread and on up to `threads - 1` more; where no more can be had, on those there are.
+/// Runs `work` on this thread and on `threads - 1` of the pool; where there is no pool, on this thread.
 pub(crate) fn side_by_side(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
-    thread::scope(|scope| {
-        let spawn = |_| {
-            thread::Builder::new()
-                .name("vinedb-search".to_owned())
-                .spawn_scoped(scope, &work)
-                .ok()
-        };
-        let helpers: Vec<_> = (1..threads).filter_map(spawn).collect();
+    let Some(pool) = POOL.as_ref().filter(|_| threads > 1) else {
+        return work();
+    };
+    let outcomes = Mutex::new(Ok(()));
+    let take_part = || {
         let mine = work();
-        let theirs = helpers.into_iter().map(|helper| {
-            helper
-                .join()
-                .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-        });
-        theirs.fold(mine, Result::and)
-    })
+        let mut all = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        if all.is_ok() {
+            *all = mine;
+        }
+    };
+    pool.in_place_scope(|scope| {
+        (1..threads).for_each(|_| scope.spawn(|_| take_part()));
+        take_part();
+    });
+    outcomes
+        .into_inner()
+        .unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,7 +1,7 @@
 //! How a search goes: how far it looks, in which parts, and what comes of it. It answers with min(k, what the selection
 //! allows) hits always: where a graph or the lists nearby do not yield that many, it scans. The index stays as it is.
 
-use crate::batch;
+use crate::batch::{self, Together};
 use crate::effort::{Breadth, Effort};
 use crate::spec::Structure;
 use crate::{Hit, Index, Result, SearchParams, Select, vectors};
@@ -35,6 +35,7 @@ impl Index {
             &queries,
             self.dimension(),
             self.bytes_per_query(k, &effort),
+            self.together(&effort),
             |chunk| self.search_chunk(chunk, k, &effort, select),
         )
     }
@@ -84,6 +85,13 @@ impl Index {
         hits.retain(|hit| hit.id != own);
         hits.truncate(k);
         Ok(hits)
+    }
+
+    fn together(&self, effort: &Effort) -> Together {
+        match (effort.breadth, &self.kind().structure) {
+            (Breadth::Wide(_), Structure::Hnsw { .. } | Structure::Nsg { .. }) => Together::Walked,
+            _ => Together::Scanned,
+        }
     }
 
     fn search_chunk(
