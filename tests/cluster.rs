@@ -8,8 +8,8 @@ use std::{ops::ControlFlow, sync::Mutex};
 use serde_json::json;
 use tempfile::TempDir;
 use vinedb::{
-    ClusterOptions, Clusters, Collection, CollectionConfig, Document, Filter, K, Metric, Options,
-    Progress, Stage,
+    ClusterOptions, Clusters, Collection, CollectionConfig, Device, Document, Filter, K, Metric,
+    Options, Progress, Stage,
 };
 use vinedb_tests::{cosine, squared_l2};
 
@@ -181,6 +181,58 @@ fn the_number_of_groups_is_found_in_the_documents() {
 }
 
 #[test]
+fn a_map_shows_each_document_once_in_its_cluster_and_groups_apart() {
+    let given = Given::groups(2, 900, Metric::L2);
+    let found = given
+        .collection
+        .cluster(ClusterOptions::new(2).map(200))
+        .unwrap();
+    let mut keys: Vec<String> = found
+        .map
+        .iter()
+        .map(|place| place.key.to_string())
+        .collect();
+    keys.sort_unstable();
+    keys.dedup();
+    assert_eq!((keys.len(), found.map.len()), (200, 200));
+    // Two groups lie 20 apart along one component, and about 1 wide: along the first axis, and its middle at 0.
+    for place in &found.map {
+        let group = given
+            .collection
+            .get(std::slice::from_ref(&place.key))
+            .unwrap()[0]
+            .metadata["group"]
+            .clone();
+        assert_eq!(group, place.cluster, "the larger group is the first");
+        let away = if place.cluster == 0 {
+            20.0 / 3.0
+        } else {
+            40.0 / 3.0
+        };
+        assert!(
+            (place.x.abs() - away).abs() < 1.5 && place.y.abs() < 1.5,
+            "{place:?}"
+        );
+    }
+    let sides: Vec<bool> = found
+        .map
+        .iter()
+        .map(|place| (place.x > 0.0) == (place.cluster == 0))
+        .collect();
+    assert!(
+        sides.iter().all(|side| *side == sides[0]),
+        "the groups are on two sides"
+    );
+    let whole = given
+        .collection
+        .cluster(ClusterOptions::new(2).map(10_000))
+        .unwrap();
+    assert_eq!(whole.map.len(), 900);
+    let plain = given.collection.cluster(2).unwrap();
+    assert!(plain.map.is_empty() && plain.clusters == found.clusters);
+}
+
+#[test]
 fn what_is_deleted_meanwhile_is_left_out() {
     let given = Given::groups(3, 900, Metric::L2);
     let collection = &given.collection;
@@ -272,6 +324,8 @@ fn what_cannot_be_is_refused_with_what_can() {
     refused(two().redo(101), &["redo", "101 was given", "1 to 100"]);
     refused(two().nearest(101), &["nearest", "0 to 100"]);
     refused(two().words(101), &["words", "0 to 100"]);
+    refused(two().map(10_001), &["map", "10001 was given", "0 to 10000"]);
+    refused(two().device(Device::Cuda(Some(1))), &["cuda:1", "gpu"]);
     refused(
         two().filter(Filter::eq("x", 1)),
         &["documents", "0 was given", "pass"],

@@ -6,6 +6,7 @@
 //! not grow meanwhile: the documents are those that were there at the start, less what was deleted or replaced since.
 
 mod answer;
+mod map;
 mod options;
 mod tally;
 mod words;
@@ -13,10 +14,11 @@ mod words;
 use engine::{Centroids, KmeansOptions, Stage, Watch, report, unwatched};
 use storage::Record;
 
-pub use answer::{Choice, Cluster, Clusters, Criterion, Member};
+pub use answer::{Choice, Cluster, Clusters, Criterion, Member, Place};
 pub use options::{ClusterOptions, K, MAX_CLUSTERS};
 
 use crate::{Collection, Document, Result};
+use map::Map;
 use tally::{Kept, Tally};
 use words::Words;
 
@@ -102,9 +104,14 @@ struct Work<'a> {
 
 impl Work<'_> {
     fn run(&self) -> Result<Clusters> {
-        let (centroids, choice) = self.learn()?;
-        let tallies = self.assign(&centroids)?;
-        let clusters = self.describe(&centroids, &tallies)?;
+        let sample = self.sample()?;
+        let (centroids, choice) = self.learn(&sample)?;
+        let mut map = Map::new(self, &sample)?;
+        drop(sample);
+        let tallies = self.assign(&centroids, &mut map)?;
+        let order = largest_first(&tallies);
+        let clusters = self.describe(&centroids, &tallies, &order)?;
+        let map = map.places(self.collection, &order)?;
         Ok(Clusters {
             documents: tallies.iter().map(|tally| tally.size).sum(),
             sampled: centroids.sampled(),
@@ -115,21 +122,21 @@ impl Work<'_> {
             spherical: self.kmeans.spherical,
             choice,
             clusters,
+            map,
         })
     }
 
     /// The centroids, from the sample alone.
-    fn learn(&self) -> Result<(Centroids, Option<Choice>)> {
-        let sample = self.sample()?;
+    fn learn(&self, sample: &[f32]) -> Result<(Centroids, Option<Choice>)> {
         let dimension = self.collection.dimension();
         let (k, choice) = match self.options.k {
             K::Fixed(k) => (k, None),
             K::Auto => {
-                let choice = engine::choose_k(&sample, dimension, &self.kmeans, self.watch)?;
+                let choice = engine::choose_k(sample, dimension, &self.kmeans, self.watch)?;
                 (choice.k, Some(choice.into()))
             }
         };
-        let centroids = Centroids::train(&sample, dimension, k, &self.kmeans, self.watch)?;
+        let centroids = Centroids::train(sample, dimension, k, &self.kmeans, self.watch)?;
         Ok((centroids, choice))
     }
 
@@ -150,7 +157,7 @@ impl Work<'_> {
     }
 
     /// Every document to its nearest centroid.
-    fn assign(&self, centroids: &Centroids) -> Result<Vec<Tally>> {
+    fn assign(&self, centroids: &Centroids, map: &mut Map) -> Result<Vec<Tally>> {
         let kept = Kept {
             nearest: self.options.nearest,
             drawn: match self.options.words {
@@ -161,10 +168,11 @@ impl Work<'_> {
         let mut tallies: Vec<Tally> = (0..centroids.len()).map(|_| Tally::new(kept)).collect();
         let (spherical, seed) = (self.kmeans.spherical, self.options.seed);
         self.pages(&self.ids, Stage::Assigning, |ids, vectors| {
-            for (&id, near) in ids.iter().zip(centroids.nearest(vectors)?) {
-                tallies[near.cluster as usize].add(id, near, spherical, seed);
+            let found = centroids.nearest(vectors)?;
+            for (&id, near) in ids.iter().zip(&found) {
+                tallies[near.cluster as usize].add(id, *near, spherical, seed);
             }
-            Ok(())
+            map.add(ids, vectors, &found)
         })?;
         Ok(tallies)
     }
@@ -197,28 +205,27 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// The clusters, largest first.
-    fn describe(&self, centroids: &Centroids, tallies: &[Tally]) -> Result<Vec<Cluster>> {
-        let words = self.words(tallies)?;
+    /// The clusters, in this order.
+    fn describe(
+        &self,
+        centroids: &Centroids,
+        tallies: &[Tally],
+        order: &[usize],
+    ) -> Result<Vec<Cluster>> {
+        let mut words = self.words(tallies)?;
         let documents: usize = tallies.iter().map(|tally| tally.size).sum();
         let dimension = self.collection.dimension();
-        let parts = tallies
-            .iter()
-            .zip(words)
-            .zip(centroids.vectors().chunks(dimension));
-        let mut clusters = parts
-            .map(|((tally, words), centroid)| {
-                Ok(Cluster {
-                    size: tally.size,
-                    share: share(tally.size, documents),
-                    words,
-                    nearest: self.members(&tally.nearest())?,
-                    centroid: centroid.to_vec(),
-                })
+        let cluster = |&number: &usize| {
+            let tally = &tallies[number];
+            Ok(Cluster {
+                size: tally.size,
+                share: share(tally.size, documents),
+                words: std::mem::take(&mut words[number]),
+                nearest: self.members(&tally.nearest())?,
+                centroid: centroids.vectors()[number * dimension..][..dimension].to_vec(),
             })
-            .collect::<Result<Vec<Cluster>>>()?;
-        clusters.sort_by_key(|cluster| std::cmp::Reverse(cluster.size));
-        Ok(clusters)
+        };
+        order.iter().map(cluster).collect()
     }
 
     fn words(&self, tallies: &[Tally]) -> Result<Vec<Vec<String>>> {
@@ -264,6 +271,13 @@ impl From<engine::Choice> for Choice {
             sampled: choice.sampled,
         }
     }
+}
+
+/// The clusters' numbers, the largest first.
+fn largest_first(tallies: &[Tally]) -> Vec<usize> {
+    let mut order: Vec<usize> = (0..tallies.len()).collect();
+    order.sort_by_key(|&number| std::cmp::Reverse(tallies[number].size));
+    order
 }
 
 fn share(part: usize, whole: usize) -> f32 {

@@ -56,7 +56,9 @@ mod template;
 mod view;
 mod write;
 
-pub use cluster::{Choice, Cluster, ClusterOptions, Clusters, Criterion, K, MAX_CLUSTERS, Member};
+pub use cluster::{
+    Choice, Cluster, ClusterOptions, Clusters, Criterion, K, MAX_CLUSTERS, Member, Place,
+};
 pub use collection::{Collection, Page, Stats, Upserted};
 pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
 pub use database::{Database, Options};

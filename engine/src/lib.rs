@@ -53,6 +53,7 @@ mod lloyd;
 mod metric;
 mod params;
 mod persist;
+mod plane;
 mod progress;
 mod range;
 mod reading;
@@ -85,6 +86,7 @@ pub use params::{
     DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, SearchParams,
 };
 pub use persist::Stamp;
+pub use plane::Plane;
 pub use progress::{Progress, Stage, Watch, report, unwatched};
 pub use sample::sample_rows;
 pub use spec::{

@@ -1,6 +1,7 @@
 //! `vinedb cluster`, the real binary.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read},
     process::Stdio,
 };
@@ -103,6 +104,51 @@ fn every_option_arrives() {
         let run = scratch.run("cluster", &[&["c"][..], &args].concat());
         assert!(run.code == 2 && run.stderr.contains(named), "{run:?}");
     }
+}
+
+#[test]
+fn a_plot_shows_every_document_and_the_words_of_its_cluster() {
+    let scratch = texts();
+    let printed = scratch
+        .run("cluster", &["c", "-k", "2", "--plot", "c.svg"])
+        .ok()
+        .stdout;
+    assert!(printed.starts_with("cluster 1: 4 documents"), "{printed}");
+    let svg = fs::read_to_string(scratch.path("c.svg")).unwrap();
+    assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
+    // Seven documents, and one dot for each cluster in the legend.
+    assert_eq!(svg.matches("<circle").count(), 7 + 2);
+    for text in ["2 clusters of 7 documents", "salmon, trout", "bread, rye"] {
+        assert!(svg.contains(text), "{text} is not in {svg}");
+    }
+    let found = scratch.json(
+        "cluster",
+        &["c", "-k", "2", "--plot", "c.svg", "--map", "3"],
+    );
+    assert_eq!(found["map"].as_array().unwrap().len(), 3);
+    assert!(
+        scratch
+            .json("cluster", &["c", "-k", "2"])
+            .get("map")
+            .is_none()
+    );
+    for (file, named) in [
+        ("c.png", "ends in .svg"),
+        ("no/c.svg", "the folder no does not exist"),
+    ] {
+        let run = scratch.run("cluster", &["c", "-k", "2", "--plot", file]);
+        assert!(
+            run.code == 1 && run.stderr.contains(named) && run.stdout.is_empty(),
+            "{run:?}"
+        );
+    }
+}
+
+#[test]
+fn a_device_that_this_build_lacks_is_refused() {
+    let scratch = texts();
+    let run = scratch.run("cluster", &["c", "-k", "2", "--device", "cuda"]);
+    assert!(run.code == 1 && run.stderr.contains("cuda"), "{run:?}");
 }
 
 #[test]

@@ -264,6 +264,15 @@ pub(crate) struct Cluster {
     /// Only documents that pass, such as '{"country": "Italy"}'
     #[arg(long, value_name = "JSON", value_parser = filter)]
     pub(crate) filter: Option<Filter>,
+    /// Draws the clusters: documents on the plane in which they differ most
+    #[arg(long, value_name = "FILE.svg")]
+    pub(crate) plot: Option<PathBuf>,
+    /// Documents in the plot, and in the JSON answer's map [default: 2000 with --plot, else 0]
+    #[arg(long, value_name = "N")]
+    pub(crate) map: Option<usize>,
+    /// Where the centroids are learnt: cpu, or cuda and cuda:N in a build with GPU support
+    #[arg(long, value_name = "DEVICE", default_value = "cpu")]
+    pub(crate) device: Device,
 }
 
 /// Each --param, and --exact, is measured on its own, one after the other in every pass, and medians over the passes are

@@ -1,5 +1,7 @@
 //! `vinedb cluster`: k-means over a collection, with its progress; Ctrl-C ends it before the next step, and nothing is printed.
 
+mod plot;
+
 use std::path::PathBuf;
 
 use anyhow::Result;
@@ -12,15 +14,23 @@ use super::{
     progress::Steps,
 };
 
+/// Documents that a plot shows.
+const PLOTTED: usize = 2000;
+
 /// Runs the command.
 pub(crate) fn run(args: args::Cluster, home: PathBuf, output: &Output) -> Result<Outcome> {
+    let plot = args.plot.clone();
+    plot.as_deref().map_or(Ok(()), plot::check)?;
     let collection = commands::read(home, &args.at.dir)?.collection(&args.at.name)?;
     let interrupt = Interrupt::listen()?;
     let steps = Steps::new(interrupt.clone());
     let found = collection.cluster_with(&options(args), &|progress| steps.tell(progress));
     steps.finish();
     match found {
-        Ok(found) => output.result(&found, text)?,
+        Ok(found) => {
+            plot.map_or(Ok(()), |file| plot::draw(&found, &file))?;
+            output.result(&found, text)?;
+        }
         Err(error) if error.is_cancelled() && interrupt.is_asked() => {
             return Ok(Outcome::Interrupted);
         }
@@ -40,6 +50,10 @@ fn options(args: args::Cluster) -> ClusterOptions {
         sample: args.sample,
         nearest: args.nearest.unwrap_or(default.nearest),
         words: args.words.unwrap_or(default.words),
+        map: args
+            .map
+            .unwrap_or(if args.plot.is_some() { PLOTTED } else { 0 }),
+        device: args.device,
         filter: args.filter,
     }
 }

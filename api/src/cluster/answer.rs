@@ -29,6 +29,22 @@ pub struct Clusters {
     /// Why there are so many clusters, when that was left to the documents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
+    /// The documents that were asked to be placed on a plane.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub map: Vec<Place>,
+}
+
+/// A document's place on the plane in which the documents differ most, the first two principal components of the sample.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Place {
+    /// The document's key.
+    pub key: Key,
+    /// Its cluster, by its position among the clusters, from 0.
+    pub cluster: usize,
+    /// Along the direction of the largest spread; the middle of the sample is at 0.
+    pub x: f32,
+    /// Along the direction of the second largest.
+    pub y: f32,
 }
 
 /// How the number of clusters came about.

@@ -3,6 +3,7 @@
 
 use std::{fmt, str::FromStr};
 
+use engine::Device;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use storage::Filter;
 
@@ -10,6 +11,8 @@ use crate::{Error, Result};
 
 /// The most clusters that can be asked for.
 pub const MAX_CLUSTERS: usize = 65_536;
+/// The most documents that a map can show.
+const MAX_MAPPED: usize = 10_000;
 /// Vectors that k-means learns from, at most, in bytes; while it does they are in memory twice.
 const MAX_SAMPLE_BYTES: usize = 2 << 30;
 
@@ -52,6 +55,12 @@ pub struct ClusterOptions {
     /// Words that tell each cluster from the others, 0 to 100. Default: 10.
     #[serde(default = "default_words")]
     pub words: usize,
+    /// Documents placed on a plane, to draw them, 0 to 10,000; they are drawn evenly from all. Default: 0.
+    #[serde(default)]
+    pub map: usize,
+    /// Where the centroids are learnt: `cpu`, or `cuda` and `cuda:N` in a build with GPU support. Default: `cpu`.
+    #[serde(default)]
+    pub device: Device,
     /// Only documents whose metadata passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
@@ -99,6 +108,8 @@ impl ClusterOptions {
             sample: None,
             nearest: default_nearest(),
             words: default_words(),
+            map: 0,
+            device: Device::Cpu,
             filter: None,
         }
     }
@@ -152,6 +163,20 @@ impl ClusterOptions {
         self
     }
 
+    /// Sets how many documents are placed on the map.
+    #[must_use]
+    pub fn map(mut self, map: usize) -> Self {
+        self.map = map;
+        self
+    }
+
+    /// Sets where the centroids are learnt.
+    #[must_use]
+    pub fn device(mut self, device: Device) -> Self {
+        self.device = device;
+        self
+    }
+
     /// Sets the filter.
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
@@ -168,6 +193,8 @@ impl ClusterOptions {
         in_range("redo", self.redo, 1, 100)?;
         in_range("nearest", self.nearest, 0, 100)?;
         in_range("words", self.words, 0, 100)?;
+        in_range("map", self.map, 0, MAX_MAPPED)?;
+        self.device.check()?;
         let Some(sample) = self.sample else {
             return Ok(());
         };
