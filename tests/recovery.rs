@@ -166,8 +166,8 @@ fn a_flipped_bit_in_the_index_file_is_noticed() {
         .unwrap()
         .len();
     let length = usize::try_from(length).unwrap();
-    let in_header = (0..4).map(|_| rng.place(120)).collect::<Vec<_>>();
-    let anywhere = (0..8).map(|_| rng.place(length)).collect::<Vec<_>>();
+    let in_header = (0..60).map(|_| rng.place(120)).collect::<Vec<_>>();
+    let anywhere = (0..140).map(|_| rng.place(length)).collect::<Vec<_>>();
     for place in in_header.into_iter().chain(anywhere) {
         let bit = 1_u8 << rng.below(8);
         sample.survives(&format!("byte {place} of {length} ^ {bit}"), 1, |folder| {

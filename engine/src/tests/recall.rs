@@ -78,3 +78,48 @@ fn ivf_finds_more_the_more_lists_it_reads_and_all_when_exact() {
         );
     }
 }
+
+/// Recall@10 of every kind without any parameters: the least that is accepted on these vectors, two hundredths below what
+/// was seen. Compressed kinds are judged by their codes alone; a collection compares again by the vectors themselves.
+#[cfg(feature = "faiss")]
+const FLOORS: &str = "
+    Flat@0.98 SQ8@0.97 SQ6@0.93 SQ4@0.81 SQfp16@0.98 SQbf16@0.97 PQ8x4@0.61 PQ8x4fs@0.61 RaBitQ@0.30 LSH@0.25
+    LSH64r@0.51 LSH32rt@0.36 HNSW8@0.98 HNSW8,SQ8@0.97 HNSW8,SQ6@0.93 HNSW8,SQ4@0.81 HNSW8,SQfp16@0.98
+    HNSW8,SQbf16@0.97 HNSW8,PQ8x4@0.61 NSG8@0.98 NSG8,SQ8@0.97 NSG8,PQ8x4@0.61 IVF16,Flat@0.98 IVF16,SQ8@0.97
+    IVF16,SQ6@0.94 IVF16,SQ4@0.85 IVF16,SQfp16@0.98 IVF16,SQbf16@0.98 IVF16,PQ8x4@0.69 IVF16,PQ8x4fs@0.61
+    IVF16,PQ8x4fsr@0.69 IVF16,RaBitQ@0.39 IVF16_HNSW8,Flat@0.98 IVF16_HNSW8,SQ8@0.97 IVF16_HNSW8,PQ8x4@0.69
+    PCA8,Flat@0.54 PCAW8,Flat@0.55 L2norm,Flat@0.81 PCAR8,HNSW8@0.54 RR16,IVF16,RaBitQ@0.40 ITQ,LSH@0.23
+    Pad24,SQ8@0.97 PCA8,IVF16,PQ8x4@0.52 SQ4,RFlat@0.98 PQ8x4,RFlat@0.96 RaBitQ,Refine(SQ8)@0.73
+    HNSW8,SQ4,RFlat@0.98 IVF16,PQ8x4fs,RFlat@0.96 IVF16,RaBitQ,Refine(SQfp16)@0.85
+    hnsw_rs(m=8,ef_construction=100)@0.98
+";
+
+#[cfg(feature = "faiss")]
+#[test]
+fn every_kind_finds_what_it_is_known_to_find() {
+    const DIMENSION: usize = 16;
+    let points = clustered(23, 6_000 + QUERIES, DIMENSION, 40);
+    let (points, queries) = points.split_at(6_000 * DIMENSION);
+    let truth: Vec<_> = queries
+        .chunks(DIMENSION)
+        .map(|query| brute_force(Metric::L2, points, DIMENSION, query, 10, Select::All))
+        .collect();
+    let floors: Vec<(Kind, f64)> = FLOORS
+        .split_whitespace()
+        .map(|line| line.rsplit_once('@').unwrap())
+        .map(|(kind, floor)| (kind.parse().unwrap(), floor.parse().unwrap()))
+        .collect();
+    assert!(
+        catalogue()
+            .iter()
+            .all(|kind| floors.iter().any(|(other, _)| other == kind))
+    );
+    for (kind, floor) in floors {
+        let index = build(Metric::L2, &kind, DIMENSION, points);
+        let found = index
+            .search(queries, 10, &SearchParams::DEFAULT, Select::All)
+            .unwrap();
+        let found = recall(&found, &truth);
+        assert!(found >= floor, "{kind}: {found}");
+    }
+}
