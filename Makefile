@@ -71,6 +71,7 @@ bench: setup peers   ## every benchmark, or the one named by BENCH=…, built fo
 
 peers:
 	@bash tests/benches/setup.sh
+	@case '$(BENCH)' in '*'|embedding) bash tests/benches/embedding/setup.sh;; esac
 
 check: tools         ## format, lints and documentation, warnings denied
 	$(call timed,Checking the format,cargo fmt --all --check)

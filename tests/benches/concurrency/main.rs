@@ -41,7 +41,7 @@ fn main() -> Result<(), Failure> {
         .metric(Metric::Cosine)
         .index(IndexSpec::parse("HNSW32")?);
     let collection = Database::open(folder.path())?.create_collection("words", config)?;
-    collection.upsert(documents(&words, 0..vectors))?;
+    collection.upsert(documents(&words, 0..vectors)?)?;
     collection.compact()?;
     let bench = Bench {
         words,
@@ -65,14 +65,17 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// The words of these rows, under their row as the key.
-fn documents(words: &Words, rows: Range<usize>) -> Vec<Document> {
-    let vectors = words.base.chunks_exact(words.dimension).skip(rows.start);
-    (0..)
-        .skip(rows.start)
-        .zip(vectors.take(rows.len()))
-        .map(|(key, vector): (i64, &[f32])| Document::from_vector(key, vector.to_vec()))
-        .collect()
+/// Words under these numbers as keys; behind the last word comes the first again.
+fn documents(words: &Words, numbers: Range<usize>) -> Result<Vec<Document>, Failure> {
+    let document = |number: usize| {
+        let row = number % (words.base.len() / words.dimension);
+        let vector = &words.base[row * words.dimension..][..words.dimension];
+        Ok(Document::from_vector(
+            i64::try_from(number)?,
+            vector.to_vec(),
+        ))
+    };
+    numbers.map(document).collect()
 }
 
 struct Bench {
@@ -80,7 +83,7 @@ struct Bench {
     collection: Collection,
     batch: usize,
     time: Duration,
-    /// The first row that was not added yet.
+    /// The first number that was not added yet.
     next: AtomicUsize,
 }
 
@@ -158,10 +161,7 @@ impl Bench {
         let (began, mut added) = (Instant::now(), 0);
         while !done.load(Ordering::Relaxed) {
             let first = self.next.fetch_add(self.batch, Ordering::Relaxed);
-            let documents = documents(&self.words, first..first + self.batch);
-            if documents.is_empty() {
-                return Err("all words are added; give fewer --turns or --seconds".into());
-            }
+            let documents = documents(&self.words, first..first + self.batch)?;
             added += documents.len();
             self.collection.upsert(documents)?;
         }
