@@ -2,11 +2,14 @@
 //!
 //! Two lanes. A query batch is built around the oldest query, with those nearest to it in length. Documents are taken a
 //! *generation* at a time: all that wait are sorted by length and cut into batches, and later ones wait for the next
-//! generation, so that none waits forever. Queries go first; after four batches of them in a row, documents that wait get one.
+//! generation, so that none waits forever. The rule between the two: **while a query waits, the next batch has the oldest
+//! query in it**, so that a query waits for batches that ran when it came and for queries before it, never for documents that
+//! were not yet running. Documents go by themselves while no query waits; after four batches of queries in a row, the next
+//! one takes documents along, the shortest first. (Where a batch is one text by its [`Size`], a document goes instead.)
 //!
 //! A batch costs rows x longest text, its *padded tokens*. Invariant: a batch of several texts never exceeds the budget, nor
-//! the largest number of texts; a longer text goes alone. When less waits than fills every worker's budget, it is shared out
-//! evenly.
+//! the largest number of texts; a longer text goes alone, or as the one document that a single query takes along. When less
+//! waits than fills every worker's budget, it is shared out evenly.
 
 use crate::Purpose;
 use std::cmp::Reverse;
@@ -15,7 +18,7 @@ use std::collections::VecDeque;
 /// How many of the oldest queries are looked at for one batch.
 const QUERY_WINDOW: usize = 256;
 
-/// Batches of queries in a row while documents wait.
+/// Batches of queries in a row without documents while documents wait.
 const QUERY_BATCHES: usize = 4;
 
 /// How large a batch may be.
@@ -30,6 +33,13 @@ pub(crate) struct Size {
 impl Size {
     fn holds(self, texts: usize, longest: usize) -> bool {
         texts <= self.texts && texts * longest <= self.tokens
+    }
+
+    fn half(self) -> Self {
+        Self {
+            tokens: self.tokens / 2,
+            texts: self.texts / 2,
+        }
     }
 }
 
@@ -48,7 +58,7 @@ pub(crate) struct Planner<T> {
     documents: Vec<Waiting<T>>,
     /// The rest of the current generation, the batch that is next last.
     generation: Vec<Vec<Waiting<T>>>,
-    /// Batches of queries since the last one of documents.
+    /// Batches of queries since the last one that had documents.
     query_batches: usize,
 }
 
@@ -131,18 +141,31 @@ impl<T> Planner<T> {
     /// The texts that one of `workers` workers should take now; nothing when nothing waits.
     pub(crate) fn next(&mut self, workers: usize) -> Option<Vec<T>> {
         let documents_wait = !self.documents.is_empty() || !self.generation.is_empty();
-        let are_due = documents_wait && self.query_batches >= QUERY_BATCHES;
-        let batch = if self.queries.is_empty() || are_due {
-            self.query_batches = 0;
-            self.next_documents(workers)?
-        } else {
-            self.query_batches += 1;
-            self.next_queries(workers)
+        let batch = match (self.queries.is_empty(), documents_wait) {
+            (true, false) => return None,
+            (false, false) => self.next_queries(workers),
+            (false, true) if self.query_batches < QUERY_BATCHES => {
+                self.query_batches += 1;
+                self.next_queries(workers)
+            }
+            (no_query, true) => {
+                self.query_batches = 0;
+                match no_query || self.size.texts == 1 {
+                    true => self.next_documents(workers),
+                    false => self.next_of_both(workers),
+                }
+            }
         };
         Some(batch.into_iter().map(|waiting| waiting.value).collect())
     }
 
-    fn next_documents(&mut self, workers: usize) -> Option<Vec<Waiting<T>>> {
+    fn next_documents(&mut self, workers: usize) -> Vec<Waiting<T>> {
+        self.begin_generation(workers);
+        self.generation.pop().unwrap_or_default()
+    }
+
+    /// Cuts the documents that wait into batches once those before them are through.
+    fn begin_generation(&mut self, workers: usize) {
         if self.generation.is_empty() {
             let size = share(
                 self.size,
@@ -151,7 +174,6 @@ impl<T> Planner<T> {
             );
             self.generation = cut(std::mem::take(&mut self.documents), size);
         }
-        self.generation.pop()
     }
 
     fn next_queries(&mut self, workers: usize) -> Vec<Waiting<T>> {
@@ -160,13 +182,41 @@ impl<T> Planner<T> {
             self.queries.iter().map(|waiting| waiting.tokens),
             workers,
         );
+        self.take_queries(size, &[])
+    }
+
+    /// The oldest query and others, up to half of a batch, and documents in the rest; at least one of each.
+    fn next_of_both(&mut self, workers: usize) -> Vec<Waiting<T>> {
+        self.begin_generation(workers);
+        // The batch of the shortest documents, of which the first is the longest.
+        let mut documents = self.generation.remove(0).into_iter();
+        let mut taken: Vec<_> = documents.by_ref().take(1).collect();
+        let lengths: Vec<usize> = taken.iter().map(|first| first.tokens).collect();
+        let mut batch = self.take_queries(self.size.half(), &lengths);
+        let longest = batch.iter().chain(&taken).map(|text| text.tokens).max();
+        let fits = |texts| self.size.holds(texts, longest.unwrap_or(0));
+        while fits(batch.len() + taken.len() + 1)
+            && let Some(next) = documents.next()
+        {
+            taken.push(next);
+        }
+        let rest: Vec<_> = documents.collect();
+        if !rest.is_empty() {
+            self.generation.insert(0, rest);
+        }
+        batch.extend(taken);
+        batch
+    }
+
+    /// Takes the oldest query and those nearest to it in length, as many as fit a batch that has texts of the lengths `beside`.
+    fn take_queries(&mut self, size: Size, beside: &[usize]) -> Vec<Waiting<T>> {
         let window = self.queries.len().min(QUERY_WINDOW);
         let lengths: Vec<usize> = self
             .queries
             .range(..window)
             .map(|waiting| waiting.tokens)
             .collect();
-        let mut chosen = nearest_to_first(&lengths, size);
+        let mut chosen = nearest_to_first(&lengths, size, beside);
         chosen.sort_unstable_by_key(|&index| Reverse(index));
         let mut batch: Vec<_> = chosen
             .into_iter()
@@ -202,18 +252,18 @@ fn cut<T>(mut texts: Vec<Waiting<T>>, size: Size) -> Vec<Vec<Waiting<T>>> {
     batches
 }
 
-/// The first text and as many others as fit, those of similar length first.
-fn nearest_to_first(lengths: &[usize], size: Size) -> Vec<usize> {
+/// The first text and as many others as fit with it and texts of the lengths `beside`, those of similar length first.
+fn nearest_to_first(lengths: &[usize], size: Size, beside: &[usize]) -> Vec<usize> {
     let Some(&first) = lengths.first() else {
         return Vec::new();
     };
     let mut others: Vec<usize> = (1..lengths.len()).collect();
     others.sort_by_key(|&index| lengths[index].abs_diff(first));
     let mut chosen = vec![0];
-    let mut longest = first;
+    let mut longest = beside.iter().copied().fold(first, usize::max);
     for index in others {
         let width = longest.max(lengths[index]);
-        if !size.holds(chosen.len() + 1, width) {
+        if !size.holds(chosen.len() + beside.len() + 1, width) {
             break;
         }
         longest = width;

@@ -62,6 +62,17 @@ fn a_text_above_the_budget_goes_alone() {
 }
 
 #[test]
+fn a_document_too_long_to_share_goes_with_a_single_query() {
+    let texts = [[(Document, 100)].as_slice(), &[(Query, 5); 20]].concat();
+    let mut planner = planner(20, &texts);
+    let batches: Vec<_> = (0..6).map(|_| numbers(planner.next(1))).collect();
+    assert_eq!(
+        batches[3..],
+        [vec![13, 14, 15, 16], vec![0, 17], vec![18, 19, 20]]
+    );
+}
+
+#[test]
 fn no_batch_has_more_texts_than_allowed() {
     let size = Size {
         tokens: 1000,
@@ -97,9 +108,37 @@ fn a_smaller_budget_holds_for_the_batches_made_after_it() {
 }
 
 #[test]
-fn queries_go_first_and_leave_documents_one_batch_in_five() {
+fn queries_go_first_and_take_documents_along_in_one_batch_of_five() {
+    let texts = [
+        [(Document, 18), (Document, 5), (Document, 4)].as_slice(),
+        &[(Query, 5); 26],
+    ]
+    .concat();
+    let mut planner = planner(20, &texts);
+    let order: Vec<_> = std::iter::from_fn(|| planner.next(1))
+        .map(|batch| numbers(Some(batch)))
+        .collect();
+    assert_eq!(
+        order[3..],
+        [
+            vec![15, 16, 17, 18],
+            vec![1, 2, 19],
+            vec![20, 21, 22, 23],
+            vec![24, 25, 26, 27],
+            vec![28],
+            vec![0],
+        ]
+    );
+}
+
+#[test]
+fn where_a_batch_is_one_text_documents_have_one_in_five() {
     let texts = [[(Document, 10); 2].as_slice(), &[(Query, 10); 10]].concat();
-    let mut planner = planner(10, &texts);
+    let size = Size {
+        tokens: 100,
+        texts: 1,
+    };
+    let mut planner = sized(size, &texts);
     let order: Vec<_> = std::iter::from_fn(|| planner.next(1))
         .map(|batch| numbers(Some(batch))[0])
         .collect();
@@ -173,7 +212,9 @@ proptest! {
         let mut seen = Vec::new();
         while let Some(batch) = planner.next(workers) {
             let longest = batch.iter().map(|&(_, tokens)| tokens).max().expect("no batch is empty");
-            prop_assert!(batch.len() == 1 || batch.len() * longest <= budget);
+            let queries = batch.iter().filter(|(number, _)| texts[*number].0 == Query).count();
+            let one_of_each = batch.len() == 2 && queries == 1;
+            prop_assert!(batch.len() == 1 || one_of_each || batch.len() * longest <= budget);
             prop_assert!(batch.len() <= most);
             seen.extend(batch.into_iter().map(|(number, _)| number));
         }
@@ -189,5 +230,34 @@ proptest! {
         prop_assert_eq!(planner.len(Query) + planner.len(Document), texts.len() - taken);
         prop_assert_eq!(planner.drain().len(), texts.len() - taken);
         prop_assert!(planner.is_empty());
+    }
+
+    /// Queries come in all the time, as many as a batch takes and more: the oldest is always in the next batch, and
+    /// the documents come to their end all the same.
+    #[test]
+    fn a_query_waits_for_no_documents_and_documents_for_no_end(
+        documents in prop::collection::vec(1_usize..300, 1..60),
+        queries in prop::collection::vec(1_usize..300, 1..9),
+        budget in 1_usize..1000,
+        most in 2_usize..90,
+        workers in 1_usize..4,
+    ) {
+        let size = Size { tokens: budget, texts: most };
+        let texts: Vec<_> = documents.iter().map(|&tokens| (Document, tokens)).collect();
+        let mut planner = sized(size, &texts);
+        let mut waiting = std::collections::BTreeSet::new();
+        let mut number = texts.len();
+        for _ in 0..5 * texts.len() {
+            for &tokens in &queries {
+                planner.push(Query, tokens, (number, tokens));
+                waiting.insert(number);
+                number += 1;
+            }
+            let batch = numbers(planner.next(workers));
+            let oldest = waiting.first().copied().expect("queries were added");
+            prop_assert!(batch.contains(&oldest));
+            waiting.retain(|query| !batch.contains(query));
+        }
+        prop_assert_eq!(planner.len(Document), 0);
     }
 }
