@@ -216,20 +216,25 @@ fn the_text_is_made_by_the_template_and_the_fields_stay_whole() {
 #[test]
 fn models_lists_the_default_one() {
     let models = vinedb(["models", "--json"]).ok().json();
-    let models = models.as_array().unwrap();
-    let default = models
+    let default = models["models"]
+        .as_array()
+        .unwrap()
         .iter()
         .find(|model| model["default"] == true)
         .expect("the default model");
     assert_eq!(default["name"], vinedb::DEFAULT_MODEL);
     assert_eq!(default["dimension"], 384);
     assert_eq!(default["hash"].as_str().unwrap().len(), 64);
-    assert!(
-        vinedb(["models"])
-            .ok()
-            .stdout
-            .contains(vinedb::DEFAULT_MODEL)
-    );
+    let offered = &models["catalogue"][1];
+    assert_eq!(offered["name"], "paraphrase-MiniLM-L3-v2");
+    assert_eq!(offered["licence"], "Apache-2.0");
+    let text = vinedb(["models"]).ok().stdout;
+    for words in [
+        vinedb::DEFAULT_MODEL,
+        "paraphrase-MiniLM-L3-v2: 384 dimensions",
+    ] {
+        assert!(text.contains(words), "{words}: {text}");
+    }
 }
 
 #[test]
@@ -264,7 +269,7 @@ fn models_convert_makes_a_model_that_collections_tell_from_the_default() {
     assert_ne!(floats["hash"], int8["hash"]);
     let installed = vinedb(["models", "--json"]).ok().json();
     assert!(
-        installed
+        installed["models"]
             .as_array()
             .unwrap()
             .iter()

@@ -16,10 +16,12 @@ mod import;
 #[cfg(feature = "faiss")]
 mod mapped;
 mod model;
+mod packages;
 mod radius;
 #[cfg(feature = "faiss")]
 mod recall;
 mod recovery;
+mod registry;
 mod rerank;
 mod sample;
 mod snapshot;

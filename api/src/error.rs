@@ -138,7 +138,7 @@ pub enum Error {
         dimension: usize,
     },
     /// The model is not in the cache folder.
-    #[error("there is no model {name:?} in {}: it holds {}; `make setup` fetches the default model", folder.display(), list(known))]
+    #[error("there is no model {name:?} in {}: it holds {}; `make setup` fetches the default model, `vinedb models pull` others", folder.display(), list(known))]
     UnknownModel {
         /// The name given.
         name: String,
@@ -147,10 +147,18 @@ pub enum Error {
         /// The names there are.
         known: Vec<String>,
     },
-    /// A model cannot be had from the hub.
+    /// A catalogue of models cannot be read.
+    #[error("{place}: {reason}")]
+    Catalogue {
+        /// The file, and the model in it.
+        place: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A model cannot be had from the hub, or from the package index.
     #[error("{repository} cannot be pulled: {reason}")]
     Pull {
-        /// The repository.
+        /// The repository, or the model of the catalogue.
         repository: String,
         /// Why, and what to do.
         reason: String,

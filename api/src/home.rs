@@ -34,15 +34,48 @@ pub(crate) struct Hub {
 impl Hub {
     /// As `huggingface_hub` has it: `HF_ENDPOINT`, `HF_TOKEN`, `HF_HUB_OFFLINE`.
     pub(crate) fn from_env() -> Self {
-        let set = |name| env::var(name).ok().filter(|value| !value.is_empty());
         let endpoint = set("HF_ENDPOINT").unwrap_or_else(|| "https://huggingface.co".to_owned());
-        let yes = |value: String| ["1", "on", "yes", "true"].contains(&&*value.to_lowercase());
         Self {
             endpoint: endpoint.trim_end_matches('/').to_owned(),
             token: set("HF_TOKEN"),
-            offline: set("HF_HUB_OFFLINE").is_some_and(yes),
+            offline: is_on("HF_HUB_OFFLINE"),
         }
     }
+}
+
+/// The index that Python packages come from.
+#[cfg(feature = "hub")]
+pub(crate) struct PackageIndex {
+    pub(crate) url: String,
+    /// A file of certificates to trust instead of those that are built in.
+    pub(crate) certificates: Option<PathBuf>,
+    pub(crate) offline: bool,
+}
+
+#[cfg(feature = "hub")]
+impl PackageIndex {
+    /// As pip has it, `PIP_INDEX_URL` and `PIP_CERT`, and the `SSL_CERT_FILE` of OpenSSL; offline as the hub is.
+    pub(crate) fn from_env() -> Self {
+        let url = set("PIP_INDEX_URL").unwrap_or_else(|| "https://pypi.org/simple".to_owned());
+        Self {
+            url: url.trim_end_matches('/').to_owned(),
+            certificates: set("PIP_CERT")
+                .or_else(|| set("SSL_CERT_FILE"))
+                .map(PathBuf::from),
+            offline: is_on("HF_HUB_OFFLINE"),
+        }
+    }
+}
+
+#[cfg(feature = "hub")]
+fn set(name: &str) -> Option<String> {
+    env::var(name).ok().filter(|value| !value.is_empty())
+}
+
+#[cfg(feature = "hub")]
+fn is_on(name: &str) -> bool {
+    let yes = |value: String| ["1", "on", "yes", "true"].contains(&&*value.to_lowercase());
+    set(name).is_some_and(yes)
 }
 
 /// Where the models lie, one folder each.

@@ -1,14 +1,13 @@
-//! Models from a Hugging Face hub into the cache folder.
+//! A model's files from a Hugging Face hub.
 //!
-//! Everything is checked by the hash that the hub names for it, and the model appears whole or not at all. What was read
-//! before an interruption is kept beside the models and not read again. Afterwards no network is needed.
+//! Every file is checked by the hash that the hub names for it. What was read before an interruption is kept beside the
+//! models and not read again.
 
 use std::{
     fs, io,
     path::{Component, Path, PathBuf},
 };
 
-use embedder::convert::{self, Precision};
 use hf_hub::{
     Cache, Repo, RepoType,
     api::sync::{Api, ApiBuilder, ApiError, ApiRepo},
@@ -17,19 +16,14 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, ModelInfo, Result,
+    Error, Pull, Result,
     digest::of_file,
     home::{Hub, models_folder},
-    models::{ORIGIN, Origin, check_model_name, model_info},
+    models::Origin,
+    pull::{ONNX, PARTS},
 };
 
-/// Where downloads lie until they are whole, beside the models.
-const PARTS: &str = ".parts";
 const RETRIES: usize = 3;
-/// Where an ONNX export lies, in the order that they are looked for.
-const ONNX: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
-/// The name of a model in 8 bits until it takes the place of the one it was made from.
-const QUANTIZED: &str = "quantized.tmp";
 
 /// Files that say how a model is to be used, wherever they lie.
 const SETTINGS: [&str; 8] = [
@@ -43,90 +37,8 @@ const SETTINGS: [&str; 8] = [
     "vocab.txt",
 ];
 
-/// A model to be pulled from a hub.
-#[derive(Debug, Clone)]
-pub struct Pull {
-    /// The repository, `owner/name`.
-    pub repository: String,
-    /// A branch, tag or commit; `main` where it is `None`.
-    pub revision: Option<String>,
-    /// The name that the model gets here; that of the repository where it is `None`.
-    pub name: Option<String>,
-    /// In what the model is to compute. Where it is `None`: in 8 bits, which is faster, and as it is where it is quantized
-    /// already.
-    pub precision: Option<Precision>,
-    /// Whether bars are drawn on the terminal.
-    pub progress: bool,
-}
-
-impl Pull {
-    /// The newest of a repository, under its own name.
-    #[must_use]
-    pub fn new(repository: impl Into<String>) -> Self {
-        Self {
-            repository: repository.into(),
-            revision: None,
-            name: None,
-            precision: None,
-            progress: false,
-        }
-    }
-}
-
-/// Reads a model from the hub that `HF_ENDPOINT` names (`https://huggingface.co` if none), with `HF_TOKEN` where it is set, into
-/// the cache folder `home`. The repository needs `tokenizer.json`, and `model.onnx`, `onnx/model.onnx` or, for BERT-family encoders,
-/// `config.json` and `model.safetensors`, which an ONNX model is made of here.
-///
-/// # Errors
-/// A name that is taken or not allowed; [`Error::Pull`] when the hub cannot be reached or refuses, `HF_HUB_OFFLINE` is set, a
-/// file is not what its hash says, or the repository is no model that can be run. No model is there then.
-pub fn pull_model(home: &Path, pull: &Pull) -> Result<ModelInfo> {
-    let name = name_of(pull)?;
-    let folder = models_folder(home);
-    let target = folder.join(&name);
-    if target.exists() {
-        let expected = "a name that is free: give another, or remove that model first";
-        return Err(Error::invalid("model", name, expected));
-    }
-    let source = Source::open(home, pull)?;
-    fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
-    let staged = tempfile::Builder::new()
-        .prefix(".new-")
-        .tempdir_in(&folder)
-        .map_err(|error| Error::io(&folder, error))?;
-    source.fetch(staged.path())?;
-    prepare(staged.path(), pull.precision)
-        .and_then(|()| embedder::identity(&name, staged.path()))
-        .map_err(|error| {
-            // The folder is gone by the time that this is read.
-            let folder = format!("{}/", staged.path().display());
-            source.refused(error.to_string().replace(&folder, ""))
-        })?;
-    let staged = staged.keep();
-    fs::rename(&staged, &target).map_err(|error| Error::io(&target, error))?;
-    source.clear();
-    model_info(home, &name)
-}
-
-/// The model's name here, which is a folder's.
-fn name_of(pull: &Pull) -> Result<String> {
-    let parts: Vec<&str> = pull.repository.split('/').collect();
-    let plain = |part: &&str| check_model_name(part).is_ok();
-    let [_, own] = parts.as_slice() else {
-        let expected = "owner/name, such as BAAI/bge-small-en-v1.5";
-        return Err(Error::invalid("repository", &pull.repository, expected));
-    };
-    if !parts.iter().all(plain) {
-        let expected = "owner/name, of letters, digits, '.', '_' and '-'";
-        return Err(Error::invalid("repository", &pull.repository, expected));
-    }
-    let name = pull.name.clone().unwrap_or_else(|| (*own).to_owned());
-    check_model_name(&name)?;
-    Ok(name)
-}
-
 /// A repository at one commit.
-struct Source<'a> {
+pub(crate) struct Repository<'a> {
     pull: &'a Pull,
     hub: Hub,
     parts: PathBuf,
@@ -136,12 +48,12 @@ struct Source<'a> {
     revision: String,
 }
 
-impl<'a> Source<'a> {
-    fn open(home: &Path, pull: &'a Pull) -> Result<Self> {
+impl<'a> Repository<'a> {
+    pub(crate) fn open(home: &Path, pull: &'a Pull) -> Result<Self> {
         let hub = Hub::from_env();
         let folder = models_folder(home);
         let parts = folder.join(PARTS).join(pull.repository.replace('/', "--"));
-        let refused = |reason: String| refused(pull, reason);
+        let refused = |reason: String| pull.refused(reason);
         if hub.offline {
             let put = by_hand(&folder);
             return Err(refused(format!(
@@ -177,11 +89,11 @@ impl<'a> Source<'a> {
     }
 
     fn refused(&self, reason: String) -> Error {
-        refused(self.pull, reason)
+        self.pull.refused(reason)
     }
 
     /// Puts the files into the folder.
-    fn fetch(&self, target: &Path) -> Result<()> {
+    pub(crate) fn fetch(&self, target: &Path) -> Result<Origin> {
         for file in &self.files {
             let got = self.repository.get(file);
             let got = got.map_err(|error| {
@@ -194,13 +106,10 @@ impl<'a> Source<'a> {
             self.verify(file, &whole)?;
             place(&whole, &target.join(file))?;
         }
-        let origin = Origin {
+        Ok(Origin {
             source: format!("{}/{}", self.hub.endpoint, self.pull.repository),
             revision: self.revision.clone(),
-        };
-        let path = target.join(ORIGIN);
-        let json = serde_json::to_vec_pretty(&origin).unwrap_or_default();
-        fs::write(&path, json).map_err(|error| Error::io(&path, error))
+        })
     }
 
     /// The hub names a file by its hash: SHA-256 for what is large, Git's for the rest.
@@ -226,10 +135,9 @@ impl<'a> Source<'a> {
         )))
     }
 
-    fn clear(&self) {
+    pub(crate) fn clear(&self) {
         // What stays costs room alone.
         let _ = fs::remove_dir_all(&self.parts);
-        let _ = fs::remove_dir(self.folder.join(PARTS));
     }
 }
 
@@ -241,13 +149,6 @@ fn api(hub: &Hub, parts: &Path, progress: bool) -> std::result::Result<Api, ApiE
         .with_progress(progress)
         .with_user_agent("vinedb", env!("CARGO_PKG_VERSION"))
         .build()
-}
-
-fn refused(pull: &Pull, reason: String) -> Error {
-    Error::Pull {
-        repository: pull.repository.clone(),
-        reason,
-    }
 }
 
 fn by_hand(folder: &Path) -> String {
@@ -309,51 +210,11 @@ fn wanted(all: &[String]) -> std::result::Result<Vec<String>, String> {
 }
 
 /// Whether it is of the weights, which may lie in several files: `model-00001-of-00002.safetensors`.
-fn is_of_weights(file: &str) -> bool {
+pub(crate) fn is_of_weights(file: &str) -> bool {
     let parts = file
         .strip_prefix("model")
         .filter(|rest| !rest.contains('/'));
     parts.is_some_and(|rest| rest.ends_with(".safetensors") || rest == ".safetensors.index.json")
-}
-
-/// Makes the ONNX model that is to be run, from what was read.
-fn prepare(folder: &Path, precision: Option<Precision>) -> embedder::Result<()> {
-    let Some(onnx) = ONNX
-        .map(|name| folder.join(name))
-        .into_iter()
-        .find(|path| path.exists())
-    else {
-        let target = folder.join(ONNX[0]);
-        convert::from_safetensors(folder, &target, precision.unwrap_or_default())?;
-        remove(folder, is_of_weights);
-        return Ok(());
-    };
-    if precision == Some(Precision::Fp32) {
-        return Ok(());
-    }
-    let target = onnx.with_file_name(QUANTIZED);
-    match convert::quantize(&onnx, &target) {
-        Ok(_) => {
-            let place = onnx.parent().unwrap_or(folder);
-            remove(place, |file| file.starts_with("model.onnx"));
-            fs::rename(&target, &onnx).map_err(|source| embedder::Error::Write {
-                path: onnx.clone(),
-                source,
-            })
-        }
-        // In 8 bits already, or none of those that can be.
-        Err(embedder::Error::ModelConfig { .. }) if precision.is_none() => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-/// Removes the files of these names: what they were for is done, and one that stays costs room alone.
-fn remove(folder: &Path, goes: impl Fn(&str) -> bool) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if entry.file_name().to_str().is_some_and(&goes) {
-            let _ = fs::remove_file(entry.path());
-        }
-    }
 }
 
 /// Whether it is one of the settings, in the repository's own folder.

