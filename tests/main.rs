@@ -26,3 +26,4 @@ mod rerank;
 mod sample;
 mod snapshot;
 mod tiny;
+mod truncated;

@@ -222,6 +222,9 @@ pub struct Plan {
     /// How many matches a cross-encoder ranked again; absent without one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reranked: Option<usize>,
+    /// Whether the query's text was longer than the model takes, so that its beginning alone was searched by; absent otherwise.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
     /// Vectors in the sealed index.
     pub sealed: usize,
     /// Vectors added since, which are always compared one by one.

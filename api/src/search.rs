@@ -31,6 +31,8 @@ const RADIUS_GROWTH: usize = 4;
 struct Target<'a> {
     query: &'a Query,
     vector: Vec<f32>,
+    /// Whether the vector is of the beginning of the query's text alone.
+    truncated: bool,
 }
 
 impl Target<'_> {
@@ -106,8 +108,13 @@ impl Core {
         let mut embedded = self.embed_queries(queries)?.into_iter();
         let mut targets = Vec::with_capacity(queries.len());
         for (number, query) in queries.iter().enumerate() {
+            let mut truncated = false;
             let vector = match (&query.text, &query.vector, &query.like) {
-                (Some(_), ..) => embedded.next().unwrap_or_default(),
+                (Some(_), ..) => {
+                    let (vector, cut) = embedded.next().unwrap_or_default();
+                    truncated = cut;
+                    vector
+                }
                 (None, Some(vector), _) => {
                     check_vector(self, vector, || match queries {
                         [_] => "vector".to_owned(),
@@ -118,12 +125,17 @@ impl Core {
                 (None, None, Some(key)) => self.stored_vector(key)?,
                 (None, None, None) => Vec::new(),
             };
-            targets.push(Target { query, vector });
+            targets.push(Target {
+                query,
+                vector,
+                truncated,
+            });
         }
         Ok(targets)
     }
 
-    fn embed_queries(&self, queries: &[Query]) -> Result<Vec<Vec<f32>>> {
+    /// The vectors of the queries' texts, and whether the model took only the beginning of each.
+    fn embed_queries(&self, queries: &[Query]) -> Result<Vec<(Vec<f32>, bool)>> {
         let texts: Vec<&str> = queries
             .iter()
             .filter_map(|query| query.text.as_deref())
@@ -133,9 +145,8 @@ impl Core {
         }
         texts.iter().try_for_each(|text| check_query_text(text))?;
         let embedded = self.model()?.embed(&texts, Purpose::Query)?;
-        Ok((0..texts.len())
-            .map(|row| embedded.row(row).to_vec())
-            .collect())
+        let rows = embedded.rows().map(<[f32]>::to_vec);
+        Ok(rows.zip(embedded.truncated().iter().copied()).collect())
     }
 
     fn stored_vector(&self, key: &Key) -> Result<Vec<f32>> {
@@ -205,7 +216,10 @@ impl Core {
         let plan = plan(view, &setting, strategy, matching);
         Ok(Answer {
             matches,
-            plan,
+            plan: Plan {
+                truncated: target.truncated,
+                ..plan
+            },
             took_ms: 0.0,
         })
     }
@@ -313,6 +327,7 @@ fn plan(view: &View, setting: &Setting, strategy: Strategy, matching: Option<usi
         short_of: setting.short_of.filter(|_| measured),
         matching,
         reranked: None,
+        truncated: false,
         sealed: view.sealed_len(),
         fresh: view.fresh_len(),
     }

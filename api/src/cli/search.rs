@@ -90,7 +90,8 @@ fn search_one(
     if args.timing {
         split.embed(collection, &mut query)?;
     }
-    let answer = collection.search(&query)?;
+    let mut answer = collection.search(&query)?;
+    answer.plan.truncated |= split.truncated;
     split.searched = Duration::from_secs_f64(answer.took_ms / 1e3);
     let printing = Instant::now();
     output.result(&answer, answer_text)?;
@@ -107,6 +108,8 @@ struct Split {
     model: Duration,
     embedded: Duration,
     searched: Duration,
+    /// Whether the text that was embedded apart was cut.
+    truncated: bool,
 }
 
 impl Split {
@@ -119,7 +122,9 @@ impl Split {
         collection.load_model()?;
         self.model = started.elapsed();
         let started = Instant::now();
-        query.vector = Some(collection.embed(&[&text])?.row(0).to_vec());
+        let embedded = collection.embed(&[&text])?;
+        query.vector = Some(embedded.row(0).to_vec());
+        self.truncated = embedded.truncated()[0];
         self.embedded = started.elapsed();
         Ok(())
     }
@@ -155,6 +160,12 @@ fn answer_text(answer: &Answer) -> String {
         plan_text(&answer.plan),
         answer.took_ms
     ));
+    if answer.plan.truncated {
+        lines.push(
+            "the query's text is longer than the model takes: its beginning alone was searched by"
+                .to_owned(),
+        );
+    }
     lines.join("\n")
 }
 
