@@ -4,6 +4,7 @@ mod addresses;
 mod bad_input;
 mod busy;
 mod keys;
+mod leaving;
 mod openai;
 mod process;
 mod random;

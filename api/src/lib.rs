@@ -74,8 +74,8 @@ pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
 pub use database::{Database, Options};
 pub use document::{Document, MAX_TEXT_BYTES};
 pub use embedder::{
-    Embed, Embeddings, HashEmbedder, Identity, ModelOptions, Options as EmbeddingOptions, Pooling,
-    PoolingMode, Purpose, convert::Precision,
+    Caller, Embed, Embeddings, Error as EmbeddingError, HashEmbedder, Identity, ModelOptions,
+    Options as EmbeddingOptions, Pending, Pooling, PoolingMode, Purpose, convert::Precision,
 };
 pub use engine::{
     Codes, Curve, Device, IndexSpec, Kind, Metric, Progress, Refine, Rung, Scalar, Score,

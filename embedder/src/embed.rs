@@ -3,17 +3,22 @@
 //! Invariant: [`Embeddings`] is always whole, `rows * dimension` values and one `truncated` mark per row.
 //! Nothing here knows of models, threads or files.
 
+use crate::caller::Caller;
 use crate::error::{Error, Result};
 use crate::identity::Identity;
 use std::sync::Arc;
-use std::sync::mpsc::Receiver;
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::time::Duration;
+
+/// How often who waits looks whether their [`Caller`] left.
+pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
 /// What a text is for: it decides the prompt prefix and the place in the queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
     /// Somebody waits for it: query prefix, ahead of every document in the queue.
     Query,
-    /// Bulk: document prefix, whenever no query waits, and at least every fifth batch.
+    /// Bulk: document prefix, whenever no query waits, and along with queries in at least every fifth batch.
     Document,
 }
 
@@ -25,11 +30,11 @@ pub trait Embed: Send + Sync {
     /// Queues `texts`; the rows come through [`Pending`], in the order of `texts`. Empty texts are legal.
     ///
     /// Tokenizes in the caller's thread and never waits for the model itself: documents wait while the queue is full,
-    /// queries are refused then.
+    /// queries are refused then. The texts are those of [`Caller::current`], and are withdrawn when they leave.
     ///
     /// # Errors
     /// [`Error::Overloaded`] when the queue of queries is full, [`Error::Text`] when a text cannot be tokenized,
-    /// [`Error::Closed`] when no session is left.
+    /// [`Error::Closed`] when no session is left, [`Error::Withdrawn`] when the caller has left.
     fn submit(&self, texts: Vec<String>, purpose: Purpose) -> Result<Pending>;
 
     /// Embeds `texts` and waits for the rows.
@@ -159,7 +164,8 @@ struct Waiting {
     tokens: usize,
     answers: Receiver<Answer>,
     /// Queued texts hold this weakly: gone means that nobody waits for them.
-    _caller: Arc<()>,
+    _pending: Arc<()>,
+    caller: Caller,
 }
 
 impl Pending {
@@ -172,14 +178,15 @@ impl Pending {
         dimension: usize,
         truncated: Vec<bool>,
         answers: Receiver<Answer>,
-        caller: Arc<()>,
+        pending: Arc<()>,
     ) -> Self {
         Self(State::Waiting(Waiting {
             dimension,
             truncated,
             tokens: 0,
             answers,
-            _caller: caller,
+            _pending: pending,
+            caller: Caller::current(),
         }))
     }
 
@@ -194,7 +201,8 @@ impl Pending {
     /// Waits until every row is there.
     ///
     /// # Errors
-    /// [`Error::Text`] for the first text that failed, [`Error::Closed`] when the embedder was dropped meanwhile.
+    /// [`Error::Text`] for the first text that failed, [`Error::Closed`] when the embedder was dropped meanwhile,
+    /// [`Error::Withdrawn`] when the caller left.
     pub fn wait(self) -> Result<Embeddings> {
         match self.0 {
             State::Ready(embeddings) => Ok(embeddings),
@@ -208,12 +216,24 @@ impl Waiting {
         let rows = self.truncated.len();
         let mut data = vec![0.0; rows * self.dimension];
         for _ in 0..rows {
-            let (index, answer) = self.answers.recv().map_err(|_| Error::Closed)?;
+            let (index, answer) = self.next()?;
             let row = answer.map_err(|source| Error::Text { index, source })?;
             data[index * self.dimension..(index + 1) * self.dimension].copy_from_slice(&row);
         }
         let embeddings = Embeddings::new(self.dimension, data, self.truncated)?;
         Ok(embeddings.with_tokens(self.tokens))
+    }
+
+    /// The next answer; an error once the caller left, which also ends the channel of texts that were skipped for that.
+    fn next(&self) -> Result<Answer> {
+        loop {
+            match self.answers.recv_timeout(LOOK) {
+                Ok(answer) => return Ok(answer),
+                Err(_) if self.caller.has_left() => return Err(Error::Withdrawn),
+                Err(RecvTimeoutError::Disconnected) => return Err(Error::Closed),
+                Err(RecvTimeoutError::Timeout) => {}
+            }
+        }
     }
 }
 

@@ -181,6 +181,9 @@ pub enum Error {
     /// The embedder was dropped, or lost its last session, before the text's turn came.
     #[error("the embedder was closed before the text was embedded")]
     Closed,
+    /// The [`Caller`](crate::Caller) left before the text's turn came.
+    #[error("nobody waited for the text any more, so it was not embedded")]
+    Withdrawn,
     /// Rows that do not make a matrix.
     #[error("{values} values are no {rows} rows of dimension {dimension}")]
     Ragged {

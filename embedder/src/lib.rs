@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod caller;
 pub mod convert;
 mod dense;
 mod embed;
@@ -47,6 +48,7 @@ mod tokenize;
 mod transformer;
 mod worker;
 
+pub use caller::Caller;
 pub use embed::{Embed, Embeddings, Pending, Purpose};
 pub use error::{Cause, Error, Result};
 pub use given::ModelOptions;

@@ -4,6 +4,7 @@
 //! ready. Sessions belong to the workers.
 
 use crate::batch::Size;
+use crate::caller::Caller;
 use crate::embed::{Answer, Embed, Pending, Purpose};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
@@ -191,19 +192,21 @@ pub(crate) fn probe(session: &mut Run, empty: &Encoding) -> Result<()> {
     session(&[empty]).map(drop)
 }
 
-/// Queues a part of a submission, whose first text is number `start`, for who listens to `send` as long as `caller` lives.
+/// Queues a part of a submission, whose first text is number `start`, for who listens to `send` as long as `pending` lives.
 pub(crate) fn queue(
     workers: &Workers,
     encodings: Vec<Encoding>,
     start: usize,
-    (send, caller): (&Sender<Answer>, &Arc<()>),
+    (send, pending): (&Sender<Answer>, &Arc<()>),
     purpose: Purpose,
 ) -> Result<()> {
+    let caller = Caller::current();
     let job = |(offset, encoding)| Job {
         encoding,
         row: start + offset,
         answers: send.clone(),
-        caller: Arc::downgrade(caller),
+        pending: Arc::downgrade(pending),
+        caller: caller.clone(),
     };
     let jobs = encodings.into_iter().enumerate().map(job);
     workers.push(jobs.collect(), purpose, start == 0)
@@ -215,7 +218,7 @@ impl Embed for OnnxEmbedder {
     }
 
     fn submit(&self, texts: Vec<String>, purpose: Purpose) -> Result<Pending> {
-        let caller = Arc::new(());
+        let alive = Arc::new(());
         let (send, answers) = channel();
         let mut truncated = Vec::with_capacity(texts.len());
         let mut tokens = 0;
@@ -227,10 +230,10 @@ impl Embed for OnnxEmbedder {
                 .map(|encoding| encoding.ids.len())
                 .sum::<usize>();
             truncated.extend(encodings.iter().map(|encoding| encoding.truncated));
-            queue(&self.workers, encodings, start, (&send, &caller), purpose)?;
+            queue(&self.workers, encodings, start, (&send, &alive), purpose)?;
         }
         let dimension = self.identity.dimension;
-        Ok(Pending::waiting(dimension, truncated, answers, caller).with_tokens(tokens))
+        Ok(Pending::waiting(dimension, truncated, answers, alive).with_tokens(tokens))
     }
 }
 

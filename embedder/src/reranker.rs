@@ -55,7 +55,7 @@ impl OnnxReranker {
     /// [`Error::Overloaded`] when the queue is full, [`Error::Text`] for the first text that fails, [`Error::Closed`] when no
     /// session is left.
     pub fn score(&self, query: &str, texts: &[&str]) -> Result<Vec<f32>> {
-        let caller = Arc::new(());
+        let alive = Arc::new(());
         let (send, answers) = channel();
         let mut truncated = Vec::with_capacity(texts.len());
         for part in texts.chunks(PART) {
@@ -70,16 +70,10 @@ impl OnnxReranker {
             let pairs = part.iter().enumerate().map(pair);
             let pairs = pairs.collect::<Result<Vec<_>>>()?;
             truncated.extend(pairs.iter().map(|pair| pair.truncated));
-            queue(
-                &self.workers,
-                pairs,
-                start,
-                (&send, &caller),
-                Purpose::Query,
-            )?;
+            queue(&self.workers, pairs, start, (&send, &alive), Purpose::Query)?;
         }
         drop(send);
-        Pending::waiting(1, truncated, answers, caller)
+        Pending::waiting(1, truncated, answers, alive)
             .wait()
             .map(|scores| scores.into_data())
     }

@@ -1,4 +1,5 @@
-//! Which texts share a batch: those that wait for each other, those that a failed batch is parted into, queries and documents.
+//! Which texts share a batch: those that wait for each other, those that a failed batch is parted into, queries and documents;
+//! and which none is made of: those whose caller left.
 
 use super::*;
 
@@ -84,5 +85,90 @@ fn a_query_waits_for_one_running_batch_at_most() {
     drop(release);
     assert_eq!((rows(query), rows(documents).len()), (vec![9.0], 6));
     assert_eq!(rig.batches()[1], [9]);
+    drop(running);
+}
+
+/// Queries wait all the time: each batch has the oldest of them, and documents come along before the last.
+#[test]
+fn under_constant_queries_documents_come_along_and_hold_up_none() {
+    let (rig, release) = Rig::new(1);
+    let workers = rig.start(limits(1, 100));
+    let running = submit(&workers, &[WAIT], Purpose::Query).unwrap();
+    rig.await_batches(1);
+    let documents = submit(&workers, &[1, 2, 3], Purpose::Document).unwrap();
+    let tokens: Vec<u32> = (10..50).collect();
+    let queries = submit(&workers, &tokens, Purpose::Query).unwrap();
+    drop(release);
+    assert_eq!(
+        (rows(queries).len(), rows(documents)),
+        (40, vec![1.0, 2.0, 3.0])
+    );
+    let batches = rig.batches().split_off(1);
+    let mut waiting = tokens;
+    for batch in &batches {
+        if let Some(oldest) = waiting.first() {
+            assert!(batch.contains(oldest), "{oldest} waits again: {batches:?}");
+        }
+        waiting.retain(|query| !batch.contains(query));
+    }
+    let place = |token| {
+        batches
+            .iter()
+            .position(|batch| batch.contains(&token))
+            .unwrap()
+    };
+    assert!(place(3) < place(49), "{batches:?}");
+    drop(running);
+}
+
+#[test]
+fn texts_of_a_caller_who_leaves_are_dropped_and_who_waits_for_them_is_told() {
+    let (rig, release) = Rig::new(1);
+    let workers = rig.start(limits(1, 100));
+    let running = submit(&workers, &[WAIT], Purpose::Query).unwrap();
+    rig.await_batches(1);
+    let client = Caller::default();
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(|| {
+            client.attend(|| {
+                let pending = submit(&workers, &[5, 6, 7], Purpose::Document).unwrap();
+                client.leave();
+                let told = pending.wait();
+                let again = submit(&workers, &[8], Purpose::Query);
+                (told, again.map(drop))
+            })
+        });
+        let (told, again) = waiter.join().unwrap();
+        assert!(
+            matches!(told, Err(Error::Withdrawn)),
+            "told while the batch before runs: {told:?}"
+        );
+        assert!(matches!(again, Err(Error::Withdrawn)), "{again:?}");
+    });
+    let last = submit(&workers, &[9], Purpose::Document).unwrap();
+    drop(release);
+    assert_eq!(rows(last), [9.0]);
+    assert_eq!(rig.batches().concat(), [WAIT, 9]);
+    drop(running);
+}
+
+/// The queue has no room, and none is made before the gate opens.
+#[test]
+fn a_caller_who_leaves_waits_for_no_room() {
+    let (rig, release) = Rig::new(1);
+    let workers = rig.start(limits(1, 2));
+    let running = submit(&workers, &[WAIT], Purpose::Query).unwrap();
+    rig.await_batches(1);
+    let before = submit(&workers, &[1, 2], Purpose::Document).unwrap();
+    let client = Caller::default();
+    std::thread::scope(|scope| {
+        let waiter =
+            scope.spawn(|| client.attend(|| submit(&workers, &[3], Purpose::Document).map(drop)));
+        client.leave();
+        assert!(matches!(waiter.join().unwrap(), Err(Error::Withdrawn)));
+    });
+    drop(release);
+    assert_eq!(rows(before), [1.0, 2.0]);
+    assert_eq!(rig.batches().concat(), [WAIT, 1, 2]);
     drop(running);
 }

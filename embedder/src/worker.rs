@@ -6,7 +6,8 @@
 
 use crate::Purpose;
 use crate::batch::{Planner, Size};
-use crate::embed::Answer;
+use crate::caller::Caller;
+use crate::embed::{Answer, LOOK};
 use crate::error::{Error, Result};
 use crate::pace::Pace;
 use crate::tokenize::Encoding;
@@ -26,12 +27,14 @@ pub(crate) struct Job {
     pub(crate) encoding: Encoding,
     pub(crate) row: usize,
     pub(crate) answers: Sender<Answer>,
-    pub(crate) caller: Weak<()>,
+    /// Gone once what it answers to is dropped.
+    pub(crate) pending: Weak<()>,
+    pub(crate) caller: Caller,
 }
 
 impl Job {
     fn is_wanted(&self) -> bool {
-        self.caller.strong_count() > 0
+        self.pending.strong_count() > 0 && !self.caller.has_left()
     }
 
     /// Nobody listening is no error: the caller left.
@@ -111,11 +114,15 @@ impl Workers {
 
     /// Queues part of a submission: `first` is its first part, the only one that a full queue of queries refuses.
     pub(crate) fn push(&self, jobs: Vec<Job>, purpose: Purpose, first: bool) -> Result<()> {
+        let caller = Caller::current();
         let mut state = self.0.lock();
         match purpose {
             Purpose::Query if first => self.0.admit(&mut state)?,
             Purpose::Query => {}
-            Purpose::Document => state = self.0.wait_for_room(state)?,
+            Purpose::Document => state = self.0.wait_for_room(state, &caller)?,
+        }
+        if caller.has_left() {
+            return Err(Error::Withdrawn);
         }
         state.since.get_or_insert_with(Instant::now);
         for job in jobs {
@@ -171,12 +178,19 @@ impl Shared {
         Ok(())
     }
 
-    fn wait_for_room<'a>(&self, mut state: MutexGuard<'a, State>) -> Result<MutexGuard<'a, State>> {
-        while !state.closed && state.workers > 0 && self.is_full(&mut state, Purpose::Document) {
-            state = self
-                .room
-                .wait(state)
-                .unwrap_or_else(PoisonError::into_inner);
+    /// Waits until there is room for documents, or `caller` left.
+    fn wait_for_room<'a>(
+        &self,
+        mut state: MutexGuard<'a, State>,
+        caller: &Caller,
+    ) -> Result<MutexGuard<'a, State>> {
+        while !state.closed
+            && !caller.has_left()
+            && state.workers > 0
+            && self.is_full(&mut state, Purpose::Document)
+        {
+            let woken = self.room.wait_timeout(state, LOOK);
+            state = woken.unwrap_or_else(PoisonError::into_inner).0;
         }
         if state.closed {
             Err(Error::Closed)

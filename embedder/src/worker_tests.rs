@@ -103,7 +103,7 @@ fn limits(sessions: usize, queue_texts: usize) -> Limits {
 
 fn jobs(tokens: &[u32]) -> (Vec<Job>, Pending) {
     let (answers, receive) = channel();
-    let caller = Arc::new(());
+    let alive = Arc::new(());
     let job = |(row, &token)| Job {
         encoding: Encoding {
             ids: vec![token; 4],
@@ -113,12 +113,13 @@ fn jobs(tokens: &[u32]) -> (Vec<Job>, Pending) {
         },
         row,
         answers: answers.clone(),
-        caller: Arc::downgrade(&caller),
+        pending: Arc::downgrade(&alive),
+        caller: Caller::current(),
     };
     let jobs = tokens.iter().enumerate().map(job).collect();
     (
         jobs,
-        Pending::waiting(1, vec![false; tokens.len()], receive, caller),
+        Pending::waiting(1, vec![false; tokens.len()], receive, alive),
     )
 }
 

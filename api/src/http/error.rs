@@ -202,6 +202,7 @@ fn of_embedder(error: &embedder::Error) -> (StatusCode, &'static str) {
         E::Overloaded { .. } => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
         E::Text { .. } | E::Tokenize { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "text"),
         E::Closed => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        E::Withdrawn => (StatusCode::SERVICE_UNAVAILABLE, "cancelled"),
         E::MissingRuntime { .. }
         | E::MissingModelFile { .. }
         | E::Io { .. }

@@ -8,6 +8,7 @@ use axum::{
     extract::{FromRequest, Request},
     http::{StatusCode, header::EXPECT},
 };
+use embedder::Caller;
 use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
@@ -134,11 +135,25 @@ pub(crate) async fn blocking<T: Send + 'static>(
     compute(move || work().map(Json).map_err(Failure::from)).await
 }
 
-/// Runs what takes long, or blocks, beside the threads that answer requests.
+/// Runs what takes long, or blocks, beside the threads that answer requests. Its texts that wait for a model are withdrawn
+/// when the client leaves; what else it does goes on.
 pub(crate) async fn compute<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Failure> + Send + 'static,
 ) -> Result<T, Failure> {
-    tokio::task::spawn_blocking(work)
+    let client = Client::default();
+    let caller = client.0.clone();
+    tokio::task::spawn_blocking(move || caller.attend(work))
         .await
         .unwrap_or_else(|_| Err(Failure::internal()))
+}
+
+/// A client that has left once this is dropped: the connection drops what it waits for when the client leaves, or the server
+/// stops.
+#[derive(Default)]
+struct Client(Caller);
+
+impl Drop for Client {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
 }
