@@ -246,3 +246,45 @@ fn a_name_that_is_in_no_catalogue_is_refused_with_those_that_are() {
     assert!(refused.error().contains("catalogue.json"), "{refused:?}");
     assert!(hub.read().is_empty());
 }
+
+/// A bare export: its files do not say how token states become one vector.
+#[test]
+fn what_a_models_files_leave_out_is_said_at_the_pull_or_afterwards() {
+    let mut files = files_in(&models().join("bert-cls"));
+    files.retain(|name, _| name != "modules.json" && !name.contains("Pooling"));
+    let hub = Hub::new(files);
+    let pull = |more: &[&str]| {
+        let args = [
+            "models",
+            "pull",
+            "tests/bert-cls",
+            "--quantize",
+            "none",
+            "--json",
+        ];
+        hub.run(&[&args[..], more].concat())
+    };
+    assert!(pull(&[]).error().contains("pooling"));
+    let refused = pull(&["--pooling", "middle"]);
+    assert!(refused.stderr.contains("middle"), "{refused:?}");
+    let pulled = pull(&["--pooling", "mean", "--normalize"]).ok().json();
+    assert_eq!(
+        (&pulled["pooling"], &pulled["normalize"]),
+        (&json!("mean"), &json!(true))
+    );
+    let set = |more: &[&str]| {
+        let args = ["models", "set", "bert-cls", "--json"];
+        hub.run(&[&args[..], more].concat())
+    };
+    let changed = set(&["--pooling", "cls"]).ok().json();
+    assert_eq!(
+        (&changed["pooling"], &changed["normalize"]),
+        (&json!("cls"), &json!(true))
+    );
+    assert_ne!(changed["hash"], pulled["hash"]);
+    assert_embeds(&hub, "bert-cls", 0.99999);
+    let other = set(&["--query-prefix", "ask: "]);
+    assert!(other.error().contains("Represent this"), "{other:?}");
+    let info = hub.run(&["models", "info", "bert-cls", "--json"]);
+    assert_eq!(info.ok().json(), changed, "nothing was changed");
+}

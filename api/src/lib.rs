@@ -86,7 +86,7 @@ pub use exchange::{Exported, ImportedIndex, IndexFile, inspect_index};
 pub use home::default_home;
 pub use models::{
     DEFAULT_MODEL, ModelInfo, Origin, convert_model, list_models, model_info, open_model,
-    remove_model,
+    remove_model, set_model_options,
 };
 #[cfg(feature = "hub")]
 pub use pull::{Pull, pull_model};

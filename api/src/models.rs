@@ -9,7 +9,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use embedder::{Embed, Identity, OnnxEmbedder, OnnxReranker, convert::Precision};
+use embedder::{Embed, Identity, ModelOptions, OnnxEmbedder, OnnxReranker, convert::Precision};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -87,7 +87,8 @@ pub fn model_info(home: &Path, name: &str) -> Result<ModelInfo> {
 ///
 /// # Errors
 /// When the name is taken or no name for a folder, when the model is of a kind that is not converted, or a file is missing,
-/// contradicts another or cannot be written; nothing is left then.
+/// contradicts another or cannot be written; nothing is left then. Only a folder that lacks a setting, such as how its
+/// tokens' states become one vector, stays: [`set_model_options`] completes it.
 pub fn convert_model(
     home: &Path,
     source: &Path,
@@ -97,6 +98,22 @@ pub fn convert_model(
     check_model_name(name)?;
     embedder::convert::folder(source, &models_folder(home).join(name), precision)?;
     model_info(home, name)
+}
+
+/// Says of the model `name` in the cache folder `home` what its own files leave out. What was said before stays, where it is
+/// not said anew.
+///
+/// # Errors
+/// When there is no folder of that name, when its files say otherwise, or something that is needed is still missing; it is
+/// then as it was before.
+pub fn set_model_options(home: &Path, name: &str, options: ModelOptions) -> Result<ModelInfo> {
+    let path = folder_of(home, name)?;
+    let before = ModelOptions::read(&path)?;
+    options.or(before.clone()).write(&path)?;
+    model_info(home, name).inspect_err(|_| {
+        // What could be written a moment ago can be written now; if not, the error still says what is wrong.
+        let _ = before.write(&path);
+    })
 }
 
 /// Deletes the model `name` of the cache folder `home`. A collection that is locked to it can be searched by vector alone until

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use embedder::convert::{self, Precision};
+use embedder::{
+    ModelOptions,
+    convert::{self, Precision},
+};
 
 use crate::{
     CatalogueModel, Error, ModelInfo, Result, catalogue,
@@ -38,6 +41,8 @@ pub struct Pull {
     /// In what the model is to compute. Where it is `None`: in 8 bits, which is faster, and as it is where it is quantized
     /// already.
     pub precision: Option<Precision>,
+    /// What the model's own files leave out, such as the pooling of a bare ONNX export.
+    pub options: ModelOptions,
     /// Whether bars are drawn on the terminal.
     pub progress: bool,
 }
@@ -51,6 +56,7 @@ impl Pull {
             revision: None,
             name: None,
             precision: None,
+            options: ModelOptions::default(),
             progress: false,
         }
     }
@@ -92,6 +98,10 @@ pub fn pull_model(home: &Path, pull: &Pull) -> Result<ModelInfo> {
         .map_err(|error| Error::io(&folder, error))?;
     let origin = source.fetch(staged.path())?;
     note(&origin, staged.path())?;
+    if pull.options != ModelOptions::default() {
+        let known = ModelOptions::read(staged.path())?;
+        pull.options.clone().or(known).write(staged.path())?;
+    }
     prepare(staged.path(), pull.precision)
         .and_then(|()| embedder::identity(&name, staged.path()))
         .map_err(|error| {

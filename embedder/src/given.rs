@@ -8,6 +8,7 @@ use crate::pooling::Pooling;
 use crate::settings::{contradiction, read_json};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The file's name in a model's folder.
@@ -45,12 +46,43 @@ pub struct ModelOptions {
 }
 
 impl ModelOptions {
-    /// Writes them into the model folder `dir`, in place of those that are there.
+    /// Those that the model folder `dir` has; none of them where it has no `vinedb.json`.
+    ///
+    /// # Errors
+    /// [`Error::Io`] or [`Error::Unreadable`] naming the file.
+    pub fn read(dir: &Path) -> Result<Self> {
+        Ok(Given::read(dir)?.options)
+    }
+
+    /// These, and where they leave something out, `others`.
+    #[must_use]
+    pub fn or(self, others: Self) -> Self {
+        Self {
+            pooling: self.pooling.or(others.pooling),
+            normalize: self.normalize.or(others.normalize),
+            max_length: self.max_length.or(others.max_length),
+            lowercase: self.lowercase.or(others.lowercase),
+            query_prefix: self.query_prefix.or(others.query_prefix),
+            document_prefix: self.document_prefix.or(others.document_prefix),
+            dimensions: self.dimensions.or(others.dimensions),
+            output: self.output.or(others.output),
+        }
+    }
+
+    /// Writes them into the model folder `dir`, in place of those that are there. Where nothing is said there is no file.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
     pub fn write(&self, dir: &Path) -> Result<()> {
         let path = dir.join(FILE);
+        if *self == Self::default() {
+            return match std::fs::remove_file(&path) {
+                Err(source) if source.kind() != ErrorKind::NotFound => {
+                    Err(Error::Io { path, source })
+                }
+                _ => Ok(()),
+            };
+        }
         let bytes = serde_json::to_vec_pretty(self).map_err(|source| Error::Unreadable {
             path: path.clone(),
             source: source.into(),

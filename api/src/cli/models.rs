@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
-use vinedb::{CatalogueModel, ModelInfo, Precision, Pull, Wheel};
+use vinedb::{CatalogueModel, ModelInfo, ModelOptions, Pooling, Precision, Pull, Wheel};
 
 use super::{
     Outcome,
@@ -26,6 +26,16 @@ pub(crate) enum Models {
     Pull(PullArgs),
     /// Make a model of a BERT-family encoder's config.json and model.safetensors, or of its model.onnx in 32-bit floats
     Convert(ConvertArgs),
+    /// Say of a model what its own files leave out, such as the pooling of a bare ONNX export
+    ///
+    /// It goes into the file vinedb.json in the model's folder. It adds and never overrules: where another file of the folder
+    /// says something else, both are named and nothing is changed.
+    Set {
+        /// The model's name, which is its folder's
+        name: String,
+        #[command(flatten)]
+        given: Given,
+    },
     /// Show a model
     Info {
         /// The model's name
@@ -52,6 +62,64 @@ pub(crate) struct PullArgs {
     /// In what it computes; their vectors do not mix, and collections tell them apart [default: int8, unless it is quantized already]
     #[arg(long)]
     quantize: Option<Quantize>,
+    #[command(flatten)]
+    given: Given,
+}
+
+/// What a model's files leave out.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "What the model's own files leave out")]
+pub(crate) struct Given {
+    /// How tokens' states become one vector: cls, mean, max, mean_sqrt_len_tokens, weightedmean, lasttoken, several of them with
+    /// commas, or model where the ONNX file does it
+    #[arg(long, value_parser = pooling)]
+    pooling: Option<Pooling>,
+    /// Whether vectors are scaled to length 1
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    normalize: Option<bool>,
+    /// Tokens per text
+    #[arg(long, value_name = "TOKENS")]
+    max_length: Option<usize>,
+    /// Whether texts are lower-cased
+    #[arg(long, value_name = "true|false", num_args = 0..=1, default_missing_value = "true")]
+    lowercase: Option<bool>,
+    /// Put before every query, such as 'query: '
+    #[arg(long, value_name = "TEXT")]
+    query_prefix: Option<String>,
+    /// Put before every document, such as 'passage: '
+    #[arg(long, value_name = "TEXT")]
+    document_prefix: Option<String>,
+    /// Leading components to keep of each vector, of models that are trained for it
+    #[arg(long, value_name = "N")]
+    dimensions: Option<usize>,
+    /// The ONNX file's output to take, where its names leave a doubt
+    #[arg(long, value_name = "NAME")]
+    output: Option<String>,
+}
+
+impl From<Given> for ModelOptions {
+    fn from(given: Given) -> Self {
+        Self {
+            pooling: given.pooling,
+            normalize: given.normalize,
+            max_length: given.max_length,
+            lowercase: given.lowercase,
+            query_prefix: given.query_prefix,
+            document_prefix: given.document_prefix,
+            dimensions: given.dimensions,
+            output: given.output,
+        }
+    }
+}
+
+/// As `vinedb.json` has it: one name, or several.
+fn pooling(text: &str) -> Result<Pooling, String> {
+    let names: Vec<&str> = text.split(',').collect();
+    let json = match names.as_slice() {
+        [name] => serde_json::json!(name),
+        names => serde_json::json!(names),
+    };
+    serde_json::from_value(json).map_err(|error| error.to_string())
 }
 
 #[derive(Debug, Args)]
@@ -113,6 +181,10 @@ pub(crate) fn run(command: Option<Models>, home: &Path, output: &Output) -> Resu
             let model = vinedb::convert_model(home, &args.source, &args.name, precision)?;
             output.result(&model, text)?;
         }
+        Models::Set { name, given } => {
+            let model = vinedb::set_model_options(home, &name, given.into())?;
+            output.result(&model, text)?;
+        }
         Models::Info { name } => {
             let model = vinedb::model_info(home, &name)?;
             output.result(&model, text)?;
@@ -131,6 +203,7 @@ fn pull(args: PullArgs) -> Pull {
         revision: args.revision,
         name: args.name,
         precision: args.quantize.map(Precision::from),
+        options: args.given.into(),
         progress: stderr_is_terminal(),
         ..Pull::new(args.repository)
     }
