@@ -81,8 +81,8 @@ check: tools         ## format, lints and documentation, warnings denied
 sanitize:            ## the engine's tests under AddressSanitizer; takes a nightly Rust, and minutes for a FAISS of its own
 	@bash engine/sanitize.sh address
 
-fuzz:                ## the reader of index files against ten minutes of bad bytes; takes a nightly Rust and cargo-fuzz
-	@for target in index_file index_header; do cargo +nightly fuzz run $$target -- -max_total_time=300; done
+fuzz: model          ## index files and texts, five minutes of bad input for each target; takes a nightly Rust and cargo-fuzz
+	@for target in index_file index_header text_path; do cargo +nightly fuzz run $$target -- -max_total_time=300; done
 
 clean:               ## removes the target folder; the cache folder stays
 	cargo clean

@@ -37,7 +37,7 @@ fn reference() -> Reference {
     serde_json::from_str(include_str!("models/vectors.json")).expect("the checked-in file is JSON")
 }
 
-fn folder(name: &str) -> PathBuf {
+pub(crate) fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .join("tests/models")
         .join(name)
