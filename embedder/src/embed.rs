@@ -27,6 +27,15 @@ pub trait Embed: Send + Sync {
     /// What the vectors depend on; a collection is locked to it.
     fn identity(&self) -> &Identity;
 
+    /// Tokens of a document that the model reads, special tokens and prompt not counted; the rest of a longer one is cut off.
+    fn room(&self) -> usize;
+
+    /// Where each token of `text` begins, in bytes, ascending; special tokens and prompt left out.
+    ///
+    /// # Errors
+    /// What the tokenizer says of the text.
+    fn tokens(&self, text: &str) -> Result<Vec<usize>>;
+
     /// Queues `texts`; the rows come through [`Pending`], in the order of `texts`. Empty texts are legal.
     ///
     /// Tokenizes in the caller's thread and never waits for the model itself: documents wait while the queue is full,

@@ -61,6 +61,18 @@ impl Embed for HashEmbedder {
         &self.identity
     }
 
+    fn room(&self) -> usize {
+        MAX_WORDS
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<usize>> {
+        let begins = |(at, c): &(usize, char)| {
+            c.is_alphanumeric() && !text[..*at].ends_with(char::is_alphanumeric)
+        };
+        let words = text.char_indices().filter(begins);
+        Ok(words.map(|(at, _)| at).collect())
+    }
+
     fn submit(&self, texts: Vec<String>, _purpose: Purpose) -> Result<Pending> {
         let (mut data, mut truncated, mut words) = (Vec::new(), Vec::new(), 0);
         for text in &texts {

@@ -187,6 +187,14 @@ pub(crate) fn opener(settings: &Settings, runtime: &Path, options: &Options) -> 
     }))
 }
 
+/// [`Embed::room`] of the model in the folder `dir`, without opening a session.
+///
+/// # Errors
+/// As [`identity()`](crate::identity()).
+pub fn room(dir: &Path) -> Result<usize> {
+    Ok(TextTokenizer::open(&Settings::read(dir)?)?.document_room())
+}
+
 /// One run on an empty text: weights and settings that do not fit each other show now, not at the first query.
 pub(crate) fn probe(session: &mut Run, empty: &Encoding) -> Result<()> {
     session(&[empty]).map(drop)
@@ -215,6 +223,14 @@ pub(crate) fn queue(
 impl Embed for OnnxEmbedder {
     fn identity(&self) -> &Identity {
         &self.identity
+    }
+
+    fn room(&self) -> usize {
+        self.tokenizer.document_room()
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<usize>> {
+        self.tokenizer.starts(text)
     }
 
     fn submit(&self, texts: Vec<String>, purpose: Purpose) -> Result<Pending> {

@@ -18,6 +18,9 @@ const FIRST_BYTES_PER_TOKEN: usize = 16;
 /// Bytes per token beyond which a text is cut off even though the tokens so far are few (such as words that are unknown
 /// as a whole, or pages of blanks).
 const LAST_BYTES_PER_TOKEN: usize = 1024;
+/// Bytes that are tokenized at a time where all of a text's tokens are wanted: what a tokenizer makes of a text takes many times
+/// the text's memory.
+const PIECE: usize = 64 << 10;
 /// How far back a cut looks for white space.
 const LONGEST_WORD: usize = 256;
 
@@ -37,6 +40,8 @@ pub(crate) struct TextTokenizer {
     tokenizer: Tokenizer,
     /// Tokens for the text itself, special tokens not counted.
     room: usize,
+    /// Those that the documents' prompt leaves of them.
+    document_room: usize,
     max_length: usize,
     query: Prompt,
     document: Prompt,
@@ -89,13 +94,34 @@ impl TextTokenizer {
             prompt(&settings.query_prefix)?,
             prompt(&settings.document_prefix)?,
         );
+        let room = settings.max_length - special;
+        let document_room = room.saturating_sub(document.tokens(&tokenizer)?);
         Ok(Self {
             tokenizer,
-            room: settings.max_length - special,
+            room,
+            document_room,
             max_length: settings.max_length,
             query,
             document,
         })
+    }
+
+    /// Tokens for a document itself, special tokens and its prompt not counted.
+    pub(crate) fn document_room(&self) -> usize {
+        self.document_room
+    }
+
+    /// Where the tokens of `text` begin, in bytes: of all of it, without prompt and special tokens.
+    pub(crate) fn starts(&self, text: &str) -> Result<Vec<usize>> {
+        let mut starts = Vec::new();
+        let mut at = 0;
+        while at < text.len() {
+            let piece = head(&text[at..], PIECE);
+            let tokens = catch(|| self.tokenizer.encode(piece, false))?;
+            starts.extend(tokens.get_offsets().iter().map(|(start, _)| at + start));
+            at += piece.len();
+        }
+        Ok(starts)
     }
 
     /// The tokens of `text` after its prefix.
@@ -198,6 +224,14 @@ impl Prompt {
             prefix: prefix.to_owned(),
             skipped,
         })
+    }
+
+    /// How many tokens it takes, and one more that may come about where it meets the text.
+    fn tokens(&self, tokenizer: &Tokenizer) -> Result<usize> {
+        match self.prefix.as_str() {
+            "" => Ok(0),
+            prefix => Ok(catch(|| tokenizer.encode_fast(prefix, false))?.len() + 1),
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod golden;
 mod home;
 mod model;
 mod onnx;
+mod passages;
 mod texts;
 
 /// In 64-bit floats, so that what is compared is the vectors' own precision.

@@ -1,0 +1,250 @@
+//! Long texts in passages: which bytes of a text are embedded together.
+//!
+//! Where to cut is decided by where tokens begin, and knows of no model. Invariants: passages come in the order of the text and
+//! each ends behind the one before; they begin and end between characters; every character that is not blank is in one; none
+//! has more tokens than asked for, unless one character alone has. It embeds nothing.
+
+use crate::embed::Embed;
+use crate::error::Result;
+use serde::{Deserialize, Serialize};
+use std::ops::Range;
+use unicode_segmentation::UnicodeSegmentation;
+
+/// The fewest tokens that a passage may be limited to.
+pub const MIN_PASSAGE_TOKENS: usize = 8;
+/// Bytes that count as a token even where there are fewer tokens, as in pages of blanks or a word that is unknown as a whole:
+/// the model reads no further than so many.
+const LONGEST_TOKEN: usize = 512;
+
+/// How long texts are cut into passages, each of which gets a vector of its own. In JSON: `{"tokens", "overlap"?, "at"?}`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Chunk {
+    /// Tokens of a passage at most, special tokens and prompt not counted: from 8 to what the model reads.
+    pub tokens: usize,
+    /// Tokens of the end of a passage with which the next one begins, at most half of `tokens`. At sentence and paragraph
+    /// borders it is whole sentences that fit into so many. Default: 0.
+    #[serde(default)]
+    pub overlap: usize,
+    /// Where texts are preferably cut. Default: between sentences.
+    #[serde(default)]
+    pub at: Border,
+}
+
+/// Where a text is preferably cut. Where there is no such border within a passage's tokens, it is cut at the next lesser one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Border {
+    /// Between tokens, and between words where one ends nearby.
+    Token,
+    /// Between sentences, as Unicode tells them (UAX #29); a line that goes on in lower case does not end one.
+    #[default]
+    Sentence,
+    /// Between paragraphs, which blank lines part.
+    Paragraph,
+}
+
+/// Where `text` is to be cut into passages, as ranges of its bytes without blanks at their ends: at least one.
+///
+/// A passage by itself may have other tokens than within its text, so each is counted by itself, and cut again if need be.
+///
+/// # Errors
+/// What the model's tokenizer says of the text.
+pub fn passages(model: &dyn Embed, text: &str, chunk: &Chunk) -> Result<Vec<Range<usize>>> {
+    let again = Chunk {
+        overlap: 0,
+        ..*chunk
+    };
+    let mut open = cut(text, &counted(text, &model.tokens(text)?), chunk);
+    open.reverse();
+    let mut passages = Vec::with_capacity(open.len());
+    while let Some(passage) = open.pop() {
+        let words = &text[passage.clone()];
+        let tokens = counted(words, &model.tokens(words)?);
+        let parts = match tokens.len() > chunk.tokens {
+            true => cut(words, &tokens, &again),
+            false => Vec::new(),
+        };
+        if parts.len() < 2 {
+            passages.push(passage);
+            continue;
+        }
+        let place = |part: Range<usize>| passage.start + part.start..passage.start + part.end;
+        open.extend(parts.into_iter().rev().map(place));
+    }
+    Ok(passages)
+}
+
+/// Where what counts as a token begins: ascending, and between characters. Several tokens of one character begin with it.
+fn counted(text: &str, tokens: &[usize]) -> Vec<usize> {
+    let mut starts = Vec::with_capacity(tokens.len() + 1);
+    let mut last = 0;
+    for &token in tokens.iter().chain([&text.len()]) {
+        let token = text.floor_char_boundary(token).max(last);
+        while token - last > LONGEST_TOKEN {
+            last = text.floor_char_boundary(last + LONGEST_TOKEN);
+            starts.push(last);
+        }
+        starts.push(token);
+        last = token;
+    }
+    starts.pop();
+    // What stands before the first token goes with it.
+    match starts.first_mut() {
+        Some(first) => *first = 0,
+        None => starts.push(0),
+    }
+    starts
+}
+
+fn cut(text: &str, starts: &[usize], chunk: &Chunk) -> Vec<Range<usize>> {
+    let cutter = Cutter {
+        levels: levels(text, starts, chunk.at),
+        chunk,
+    };
+    let place = |token: usize| starts.get(token).copied().unwrap_or(text.len());
+    let mut passages = Vec::new();
+    let (mut from, mut end) = (0, 0);
+    while end < starts.len() {
+        end = cutter.end(from, end);
+        let passage = trimmed(text, place(from)..place(end));
+        if !passage.is_empty() {
+            passages.push(passage);
+        }
+        if end < starts.len() {
+            from = cutter.next(from, end);
+        }
+    }
+    if passages.is_empty() {
+        passages.push(0..text.len());
+    }
+    passages
+}
+
+fn trimmed(text: &str, range: Range<usize>) -> Range<usize> {
+    let words = &text[range.clone()];
+    let start = range.end - words.trim_start().len();
+    start..start + words.trim().len()
+}
+
+/// What lies between a token and the one before it, the better to cut at the larger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Level {
+    /// Nothing: both are of one character.
+    Inside,
+    Token,
+    Word,
+    Sentence,
+    Paragraph,
+}
+
+/// The level before each token.
+fn levels(text: &str, starts: &[usize], at: Border) -> Vec<Level> {
+    let mut levels = vec![Level::Word];
+    levels.extend(starts.windows(2).map(|pair| match pair[0] == pair[1] {
+        true => Level::Inside,
+        false if is_between_words(text, pair[1]) => Level::Word,
+        false => Level::Token,
+    }));
+    let mut raise = |border: usize, level: Level| {
+        let token = starts.partition_point(|start| *start < border);
+        if let Some(before) = levels.get_mut(token) {
+            *before = level.max(*before);
+        }
+    };
+    if at != Border::Token {
+        sentences(text).for_each(|border| raise(border, Level::Sentence));
+    }
+    if at == Border::Paragraph {
+        paragraphs(text).for_each(|border| raise(border, Level::Paragraph));
+    }
+    levels
+}
+
+fn is_between_words(text: &str, at: usize) -> bool {
+    let (before, behind) = text.split_at(at);
+    before.ends_with(char::is_whitespace) || behind.starts_with(char::is_whitespace)
+}
+
+/// Where sentences begin. Unicode ends one at every line; lines of wrapped text that go on in lower case do not.
+fn sentences(text: &str) -> impl Iterator<Item = usize> {
+    text.split_sentence_bound_indices()
+        .filter(|(at, sentence)| {
+            let wrapped = text[..*at].ends_with(['\n', '\r'])
+                && sentence.trim_start().starts_with(char::is_lowercase);
+            !wrapped
+        })
+        .map(|(at, _)| at)
+}
+
+/// Where paragraphs begin: behind blank lines.
+fn paragraphs(text: &str) -> impl Iterator<Item = usize> {
+    let (mut at, mut blank) = (0, false);
+    text.split_inclusive('\n').filter_map(move |line| {
+        let (begin, behind_blank) = (at, blank);
+        at += line.len();
+        blank = line.trim().is_empty();
+        (behind_blank && !blank).then_some(begin)
+    })
+}
+
+/// Decides where passages begin and end, in tokens.
+struct Cutter<'a> {
+    levels: Vec<Level>,
+    chunk: &'a Chunk,
+}
+
+impl Cutter<'_> {
+    /// Where the passage from token `from` ends: behind `done`, where the one before ended.
+    fn end(&self, from: usize, done: usize) -> usize {
+        let limit = from + self.chunk.tokens;
+        if limit >= self.levels.len() {
+            return self.levels.len();
+        }
+        let last = |level: Level, behind: usize| {
+            let mut tokens = (behind + 1..=limit).rev();
+            tokens.find(|token| self.levels[*token] >= level)
+        };
+        // A word's end is worth a quarter of a passage, not more: some texts have no blanks between words.
+        let nearby = done.max(limit - self.chunk.tokens / 4);
+        last(Level::Paragraph, done)
+            .or_else(|| last(Level::Sentence, done))
+            .or_else(|| last(Level::Word, nearby))
+            .or_else(|| last(Level::Token, done))
+            .unwrap_or_else(|| self.first(limit..self.levels.len(), Level::Token))
+    }
+
+    /// Where the passage behind one of the tokens `from..end` begins: with whole sentences where that one ended between
+    /// sentences, as long as they don't keep the next from ending so too.
+    fn next(&self, from: usize, end: usize) -> usize {
+        let earliest = end.saturating_sub(self.chunk.overlap).max(from + 1);
+        if self.levels[end] < Level::Sentence {
+            let word = self.first(earliest..end, Level::Word);
+            return match word < end {
+                true => word,
+                false => self.first(earliest..end, Level::Token),
+            };
+        }
+        let ends_well = |start: &usize| {
+            let end = self.end(*start, end);
+            self.levels
+                .get(end)
+                .is_none_or(|level| *level >= Level::Sentence)
+        };
+        let mut sentences = (earliest..=end).filter(|token| self.levels[*token] >= Level::Sentence);
+        let most = self.first(earliest..end, Level::Sentence);
+        sentences.find(ends_well).unwrap_or(most)
+    }
+
+    /// The first of these tokens that has such a level before it, else the one behind them.
+    fn first(&self, mut tokens: Range<usize>, level: Level) -> usize {
+        let end = tokens.end;
+        tokens
+            .find(|token| self.levels[*token] >= level)
+            .unwrap_or(end)
+    }
+}
+
+#[cfg(test)]
+#[path = "passages_tests.rs"]
+mod tests;
