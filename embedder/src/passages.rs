@@ -15,6 +15,8 @@ pub const MIN_PASSAGE_TOKENS: usize = 8;
 /// Bytes that count as a token even where there are fewer tokens, as in pages of blanks or a word that is unknown as a whole:
 /// the model reads no further than so many.
 const LONGEST_TOKEN: usize = 512;
+/// Bytes in which sentences are looked for at a time; few are longer.
+const WINDOW: usize = 1024;
 
 /// How long texts are cut into passages, each of which gets a vector of its own. In JSON: `{"tokens", "overlap"?, "at"?}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -153,7 +155,9 @@ fn levels(text: &str, starts: &[usize], at: Border) -> Vec<Level> {
         }
     };
     if at != Border::Token {
-        sentences(text).for_each(|border| raise(border, Level::Sentence));
+        sentences(text)
+            .into_iter()
+            .for_each(|border| raise(border, Level::Sentence));
     }
     if at == Border::Paragraph {
         paragraphs(text).for_each(|border| raise(border, Level::Paragraph));
@@ -166,15 +170,29 @@ fn is_between_words(text: &str, at: usize) -> bool {
     before.ends_with(char::is_whitespace) || behind.starts_with(char::is_whitespace)
 }
 
-/// Where sentences begin. Unicode ends one at every line; lines of wrapped text that go on in lower case do not.
-fn sentences(text: &str) -> impl Iterator<Item = usize> {
-    text.split_sentence_bound_indices()
-        .filter(|(at, sentence)| {
-            let wrapped = text[..*at].ends_with(['\n', '\r'])
+/// Where sentences begin, behind the first. Unicode ends one at every line; lines of wrapped text that go on in lower case do not.
+///
+/// They are looked for window by window, since looking for them takes the square of what stands between them. A sentence that
+/// reaches the end of a window is looked at again from its beginning.
+fn sentences(text: &str) -> Vec<usize> {
+    let (mut borders, mut at) = (Vec::new(), 0);
+    while at < text.len() {
+        let window = &text[at..text.floor_char_boundary(at + WINDOW)];
+        let before = borders.len();
+        let sentences = window.split_sentence_bound_indices().skip(1);
+        let whole = sentences.filter(|(begin, sentence)| {
+            let wrapped = window[..*begin].ends_with(['\n', '\r'])
                 && sentence.trim_start().starts_with(char::is_lowercase);
             !wrapped
-        })
-        .map(|(at, _)| at)
+        });
+        borders.extend(whole.map(|(begin, _)| at + begin));
+        let end = at + window.len();
+        at = match borders[before..].last() {
+            Some(last) if end < text.len() => *last,
+            _ => end,
+        };
+    }
+    borders
 }
 
 /// Where paragraphs begin: behind blank lines.

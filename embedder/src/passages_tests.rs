@@ -133,6 +133,26 @@ fn sentences_without_blanks_are_told_apart() {
 }
 
 #[test]
+fn sentences_are_the_same_in_a_long_text_and_by_themselves() {
+    let one = "Mr. fox said: \"No!\" He paid 3.50 for it. Why? Nobody knows. ";
+    let ours = sentences(one);
+    assert_eq!(ours.len(), 3, "{ours:?}");
+    let long = one.repeat(500);
+    let at = |number: usize| ours.iter().map(move |border| number * one.len() + border);
+    let begins = |number: usize| (number > 0).then_some(number * one.len());
+    let all: Vec<usize> = (0..500)
+        .flat_map(|number| begins(number).into_iter().chain(at(number)))
+        .collect();
+    assert_eq!(sentences(&long), all);
+    // What takes the square of its length at once.
+    let blanks = format!("End.{}Begin. ", " ".repeat(4 << 20));
+    assert_eq!(
+        by_words(&blanks, chunk(8, 0, Border::Sentence)),
+        ["End.", "Begin."]
+    );
+}
+
+#[test]
 fn no_character_is_halved_even_where_it_has_several_tokens() {
     let text = "🍷🍷🍷🍷🍷";
     for at in [Border::Token, Border::Sentence] {
@@ -266,7 +286,7 @@ proptest! {
         let letters = text.char_indices().filter(|(_, c)| !c.is_whitespace());
         let starts = counted(&text, &letters.map(|(at, _)| at).collect::<Vec<_>>());
         let token = |at: usize| starts.partition_point(|start| *start < at);
-        let borders: Vec<usize> = sentences(&text).map(token).collect();
+        let borders: Vec<usize> = sentences(&text).into_iter().map(token).collect();
         for range in cut(&text, &starts, &chunk(tokens, 0, Border::Sentence)) {
             let (first, end) = (starts.partition_point(|start| *start <= range.start) - 1, token(range.end));
             let in_reach = borders.iter().any(|border| (first + 1..=first + tokens).contains(border));
