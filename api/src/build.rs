@@ -28,12 +28,12 @@ const TRAINING_SEED: u64 = 0x7261_696e;
 const REPORT_EVERY: usize = 4_096;
 
 impl Core {
-    /// Refuses to train on fewer documents than the collection's kind of index needs.
+    /// Refuses to train on fewer vectors than the collection's kind of index needs.
     pub(crate) fn check_trainable(&self) -> Result<()> {
         let IndexSpec::Fixed(kind) = &self.locked.config.index else {
             return Ok(());
         };
-        let given = usize::try_from(self.read()?.count(None)?).unwrap_or(usize::MAX);
+        let given = usize::try_from(self.vector_count(&self.read()?)?).unwrap_or(usize::MAX);
         let minimum = self
             .locked
             .config

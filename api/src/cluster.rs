@@ -2,7 +2,7 @@
 //!
 //! The centroids are learnt from a sample that fits in memory; then every document is assigned to its nearest centroid, page
 //! by page. Mini-batches (Sculley, WWW 2010) would need no sample, but read the collection many times, depend on a learning
-//! rate, and have no objective to compare runs by. No read transaction is held from page to page, so that writers' logs do
+//! rate, and have no objective to compare runs by. A document that is cut into passages has its place by their mean. No read transaction is held from page to page, so that writers' logs do
 //! not grow meanwhile: the documents are those that were there at the start, less what was deleted or replaced since.
 
 mod answer;
@@ -33,7 +33,8 @@ const TEXTS: usize = 16;
 
 impl Collection {
     /// Parts the documents into clusters: as many as asked for, `collection.cluster(12)`, or as fit them best,
-    /// `collection.cluster(K::Auto)`. Two calls on the same documents give the same clusters.
+    /// `collection.cluster(K::Auto)`. Two calls on the same documents give the same clusters. A document that is cut into passages
+    /// is in one of them, by the mean of its passages' vectors.
     ///
     /// ```
     /// use vinedb::{ClusterOptions, CollectionConfig, Database, Document, Metric};
@@ -189,7 +190,8 @@ impl Work<'_> {
         let mut done = 0;
         for wanted in ids.chunks(page) {
             report(self.watch, stage, done, ids.len())?;
-            let found = self.collection.core.read()?.vectors(wanted)?;
+            let core = &self.collection.core;
+            let found = core.document_vectors(&core.read()?, wanted, self.kmeans.spherical)?;
             let there = wanted
                 .iter()
                 .zip(&found)

@@ -31,13 +31,14 @@ pub struct Upserted {
     pub updated: usize,
     /// Documents that were there already, exactly so, and were left alone.
     pub unchanged: usize,
-    /// Texts that the model embedded; a text that was embedded before is not embedded again.
+    /// Texts that the model embedded, or passages of them; what was embedded before is not embedded again.
     pub embedded: usize,
     /// Documents that took the vector of the same text, of another document or their own version before, in this call or one
     /// before it.
     #[serde(default)]
     pub reused: usize,
-    /// Documents whose text is longer than the model reads, so that only its beginning counts.
+    /// Documents whose text is longer than the model reads, so that only its beginning counts; none where texts are cut into
+    /// passages.
     pub truncated: usize,
 }
 
@@ -58,6 +59,9 @@ pub struct Stats {
     pub name: String,
     /// Documents in it.
     pub documents: u64,
+    /// Passages that they are cut into, each with a vector; absent where texts are not cut.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passages: Option<u64>,
     /// How it was made.
     pub config: CollectionConfig,
     /// Components of each vector.
@@ -137,8 +141,8 @@ impl Collection {
     /// document that is there already, exactly so, is left alone.
     ///
     /// # Errors
-    /// A key that stands twice, a document without text or vector, a vector of another dimension or with NaN, a text that is
-    /// empty or over 16 MiB; what the model or the disk says. Nothing is written then.
+    /// A key that stands twice, a document without text or vector, a vector of another dimension or with NaN or where texts are cut
+    /// into passages, a text that is empty or over 16 MiB; what the model or the disk says. Nothing is written then.
     pub fn upsert(&self, documents: Vec<Document>) -> Result<Upserted> {
         self.core.check_writable("write documents")?;
         let mut rows = Rows::prepare(&self.core, documents)?;
@@ -156,11 +160,13 @@ impl Collection {
         self.get_with(keys, false)
     }
 
-    /// As [`Collection::get`], with the vectors when `vectors` is set.
+    /// As [`Collection::get`], with the vectors when `vectors` is set; a document that is cut into passages has no one vector, and
+    /// comes without.
     ///
     /// # Errors
     /// When the store cannot be read.
     pub fn get_with(&self, keys: &[Key], vectors: bool) -> Result<Vec<Document>> {
+        let vectors = vectors && !self.core.has_passages();
         let records = self.core.read()?.get(keys, vectors)?;
         Ok(records.into_iter().flatten().map(Document::from).collect())
     }
@@ -189,7 +195,7 @@ impl Collection {
         self.core.join(&[], &[], &removed.ids, removed.sequence)?;
         drop(writing);
         self.compactor.wake_if_due();
-        Ok(removed.ids.len())
+        Ok(removed.documents)
     }
 
     /// How many documents there are, or how many pass `filter`.
@@ -235,6 +241,10 @@ impl Collection {
         Ok(Stats {
             name: core.name.clone(),
             documents: reader.count(None)?,
+            passages: match core.has_passages() {
+                true => Some(reader.passage_count()?),
+                false => None,
+            },
             config: core.locked.config.clone(),
             dimension: core.locked.dimension(),
             model: core.locked.model.clone(),

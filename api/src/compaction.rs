@@ -267,7 +267,7 @@ pub(crate) struct Start {
     pub(crate) sequence: u64,
     pub(crate) last_id: i64,
     pub(crate) generation: u64,
-    /// Documents there are.
+    /// Vectors there are.
     pub(crate) rows: usize,
     /// An index was sealed and its file could not be used.
     lost: bool,
@@ -282,7 +282,7 @@ impl Start {
             last_id: view.last_id,
             generation: reader.seal().map_or(0, |seal| seal.generation) + 1,
             lost: reader.seal().is_some() && view.sealed.is_none(),
-            rows: usize::try_from(reader.count(None)?).unwrap_or(usize::MAX),
+            rows: usize::try_from(core.vector_count(&reader)?).unwrap_or(usize::MAX),
             view,
         })
     }

@@ -2,11 +2,11 @@
 //!
 //! The configuration is stored with the collection and never changes silently; what rides on a query is in `query`.
 
-use embedder::Identity;
+use embedder::{Chunk, Identity};
 use engine::{Device, IndexSpec, Metric};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, template::Template};
+use crate::{Error, Result, passages::check_chunk, template::Template};
 
 /// The largest dimension of a collection.
 pub const MAX_DIMENSION: usize = 65_536;
@@ -28,7 +28,7 @@ pub enum Vectors {
     },
 }
 
-/// How a collection is made. In JSON: `{"model", "template", "metric", "index", "device"}` or `{"dimension", "metric",
+/// How a collection is made. In JSON: `{"model", "template", "chunk", "metric", "index", "device"}` or `{"dimension", "metric",
 /// "index", "device"}`, each of them optional; `{}` embeds text with the default model.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "ConfigFields", into = "ConfigFields")]
@@ -41,6 +41,9 @@ pub struct CollectionConfig {
     pub index: IndexSpec,
     /// Where they are searched. Default: `cpu`.
     pub device: Device,
+    /// How long texts are cut into passages with a vector each, of which a search finds the best. Default: not, each text has
+    /// one vector, and what the model does not read of a long one does not count.
+    pub chunk: Option<Chunk>,
 }
 
 impl CollectionConfig {
@@ -55,6 +58,7 @@ impl CollectionConfig {
             metric: Metric::Cosine,
             index: IndexSpec::Auto,
             device: Device::Cpu,
+            chunk: None,
         }
     }
 
@@ -112,6 +116,13 @@ impl CollectionConfig {
         self
     }
 
+    /// Sets how long texts are cut into passages.
+    #[must_use]
+    pub fn chunk(mut self, chunk: Chunk) -> Self {
+        self.chunk = Some(chunk);
+        self
+    }
+
     fn take_template(&mut self) -> Option<String> {
         match &mut self.vectors {
             Vectors::Embedded { template, .. } => template.take(),
@@ -134,7 +145,15 @@ impl CollectionConfig {
                 ));
             }
         }
-        Ok(())
+        match (&self.chunk, &self.vectors) {
+            (Some(chunk), Vectors::Given { .. }) => {
+                let given = format!("{} tokens", chunk.tokens);
+                let expected = "no chunk with a dimension: only a model makes vectors of passages";
+                Err(Error::invalid("chunk", given, expected))
+            }
+            (Some(chunk), Vectors::Embedded { .. }) => check_chunk(chunk),
+            (None, _) => Ok(()),
+        }
     }
 }
 
@@ -160,6 +179,8 @@ struct ConfigFields {
     index: IndexSpec,
     #[serde(default)]
     device: Device,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    chunk: Option<Chunk>,
 }
 
 fn cosine() -> Metric {
@@ -196,6 +217,7 @@ impl TryFrom<ConfigFields> for CollectionConfig {
             metric: fields.metric,
             index: fields.index,
             device: fields.device,
+            chunk: fields.chunk,
         })
     }
 }
@@ -213,6 +235,7 @@ impl From<CollectionConfig> for ConfigFields {
             metric: config.metric,
             index: config.index,
             device: config.device,
+            chunk: config.chunk,
         }
     }
 }
@@ -333,6 +356,28 @@ mod tests {
                 .unwrap_err()
                 .to_string();
             assert!(error.contains(field), "{json}: {error}");
+        }
+        let chunk = |tokens, overlap| Chunk {
+            tokens,
+            overlap,
+            at: embedder::Border::Sentence,
+        };
+        for (config, named) in [
+            (
+                CollectionConfig::given(3).chunk(chunk(20, 0)),
+                "chunk: 20 tokens",
+            ),
+            (
+                CollectionConfig::embedded().chunk(chunk(7, 0)),
+                "chunk.tokens: 7",
+            ),
+            (
+                CollectionConfig::embedded().chunk(chunk(20, 11)),
+                "chunk.overlap: 11",
+            ),
+        ] {
+            let message = config.validate().unwrap_err().to_string();
+            assert!(message.contains(named), "{message}");
         }
         assert!(CollectionConfig::given(0).validate().is_err());
         assert!(

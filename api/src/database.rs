@@ -13,7 +13,7 @@ use storage::Store;
 use crate::{
     Collection, CollectionConfig, Error, Result,
     config::{Locked, Vectors},
-    folder::{make_folder, move_into_place, share, sync_folder},
+    folder::{clear_pending, make_folder, move_into_place, share, sync_folder},
     home::default_home,
     lock::{self, Folder, Lock},
     models::Models,
@@ -359,6 +359,9 @@ impl Database {
         if let Vectors::Embedded { model, .. } = &mut config.vectors {
             let name = model.get_or_insert_with(|| self.inner.models.default_name());
             identity = Some(self.inner.models.identity(name)?);
+            if let Some(chunk) = &config.chunk {
+                self.inner.models.check_chunk(name, chunk)?;
+            }
         }
         Ok(Locked {
             config,
@@ -388,14 +391,4 @@ fn check_name(name: &str) -> Result<()> {
     Err(Error::BadName {
         name: name.to_owned(),
     })
-}
-
-fn clear_pending(dir: &Path) -> Result<()> {
-    let entries = fs::read_dir(dir).map_err(|error| Error::io(dir, error))?;
-    for entry in entries.flatten() {
-        if entry.file_name().to_string_lossy().starts_with(PENDING) {
-            fs::remove_dir_all(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
-        }
-    }
-    Ok(())
 }

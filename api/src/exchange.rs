@@ -82,7 +82,8 @@ pub struct Exported {
     pub file: IndexFile,
     /// Whether the vectors are scaled to length 1, as a collection with the metric cosine has them.
     pub unit_length: bool,
-    /// Where the key of each id stands, as JSON Lines of `{"id", "key"}`; absent where the ids are the keys.
+    /// Where the key of each id stands, as JSON Lines of `{"id", "key"}`, and `"start"` and `"end"` of the passage where texts are
+    /// cut; absent where the ids are the keys.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub keys: Option<PathBuf>,
 }

@@ -4,7 +4,7 @@
 
 use std::{fs, path::Path};
 
-use crate::{Error, Result};
+use crate::{Error, Result, database::PENDING};
 
 /// Renames a prepared folder to its name and makes that durable.
 pub(crate) fn move_into_place(pending: &Path, folder: &Path) -> Result<()> {
@@ -17,6 +17,17 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
     fs::File::open(folder)
         .and_then(|folder| folder.sync_all())
         .map_err(|error| Error::io(folder, error))
+}
+
+/// Removes what was left unfinished in a database's folder.
+pub(crate) fn clear_pending(dir: &Path) -> Result<()> {
+    let entries = fs::read_dir(dir).map_err(|error| Error::io(dir, error))?;
+    for entry in entries.flatten() {
+        if entry.file_name().to_string_lossy().starts_with(PENDING) {
+            fs::remove_dir_all(entry.path()).map_err(|error| Error::io(entry.path(), error))?;
+        }
+    }
+    Ok(())
 }
 
 /// Makes a folder, and those above it that are missing, to last.

@@ -46,6 +46,7 @@ mod measure;
 mod models;
 #[cfg(feature = "hub")]
 mod package_index;
+mod passages;
 #[cfg(feature = "hub")]
 mod pull;
 mod query;
@@ -74,8 +75,9 @@ pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
 pub use database::{Database, Options};
 pub use document::{Document, MAX_TEXT_BYTES};
 pub use embedder::{
-    Caller, Embed, Embeddings, Error as EmbeddingError, HashEmbedder, Identity, ModelOptions,
-    Options as EmbeddingOptions, Pending, Pooling, PoolingMode, Purpose, convert::Precision,
+    Border, Caller, Chunk, Embed, Embeddings, Error as EmbeddingError, HashEmbedder, Identity,
+    ModelOptions, Options as EmbeddingOptions, Pending, Pooling, PoolingMode, Purpose,
+    convert::Precision,
 };
 pub use engine::{
     Codes, Curve, Device, IndexSpec, Kind, Metric, Progress, Refine, Rung, Scalar, Score,
@@ -88,6 +90,7 @@ pub use models::{
     DEFAULT_MODEL, ModelInfo, Origin, convert_model, list_models, model_info, open_model,
     remove_model, set_model_options,
 };
+pub use passages::Passage;
 #[cfg(feature = "hub")]
 pub use pull::{Pull, pull_model};
 pub use query::{Answer, MAX_TOP_K, Match, Mode, Plan, Query, Strategy, With};

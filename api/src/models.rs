@@ -9,12 +9,15 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use embedder::{Embed, Identity, ModelOptions, OnnxEmbedder, OnnxReranker, convert::Precision};
+use embedder::{
+    Chunk, Embed, Identity, ModelOptions, OnnxEmbedder, OnnxReranker, convert::Precision,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::{
     Error, Result,
     home::{models_folder, runtime_library},
+    passages::check_room,
 };
 
 /// The model that a collection gets when it names none.
@@ -230,6 +233,15 @@ impl Models {
             return Ok(custom.identity().clone());
         }
         Ok(embedder::identity(name, &folder_of(&self.home, name)?)?)
+    }
+
+    /// Checks that the model `name` reads passages cut so to their ends, without opening it.
+    pub(crate) fn check_chunk(&self, name: &str, chunk: &Chunk) -> Result<()> {
+        let room = match self.custom(name) {
+            Some(custom) => custom.room(),
+            None => embedder::room(&folder_of(&self.home, name)?)?,
+        };
+        check_room(chunk, name, room)
     }
 
     /// The model `name`, opened if it is not yet.

@@ -4,7 +4,7 @@ use engine::SearchParams;
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Key};
 
-use crate::{Document, Error, Result, rerank::Rerank};
+use crate::{Document, Error, Passage, Result, rerank::Rerank};
 
 /// The most matches that one query may ask for.
 pub const MAX_TOP_K: usize = 10_000;
@@ -21,7 +21,7 @@ pub struct Query {
     /// A vector of the collection's dimension.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vector: Option<Vec<f32>>,
-    /// The key of a document: finds those near it, without itself.
+    /// The key of a document: finds those near it, without itself; near any of its passages, where it is cut into such.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub like: Option<Key>,
     /// How many matches at most, 1 to 10,000. Default: 10, or 10,000 with a radius.
@@ -61,7 +61,7 @@ pub enum Mode {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct With {
-    /// The documents' vectors. Default: false.
+    /// The documents' vectors; of one that is cut into passages that of the passage that was found. Default: false.
     pub vectors: bool,
 }
 
@@ -180,6 +180,9 @@ pub struct Match {
     pub distance: f32,
     /// The document.
     pub document: Document,
+    /// What of its text was found, in a collection that cuts long texts: the passage nearest to the query.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub passage: Option<Passage>,
 }
 
 /// What a search answers.

@@ -1,7 +1,7 @@
 //! The second stage of a search: a cross-encoder reads the query with each candidate, and the best come first.
 //!
-//! The first stage finds the candidates as any search does; nothing here searches. A document without text is read as an
-//! empty one.
+//! The first stage finds the candidates as any search does; nothing here searches. Of a document that is cut into passages the
+//! one that was found is read. A document without text is read as an empty one.
 
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,10 @@ impl Core {
         let texts: Vec<&str> = answer
             .matches
             .iter()
-            .map(|found| found.document.text.as_deref().unwrap_or_default())
+            .map(|found| match &found.passage {
+                Some(passage) => passage.text.as_str(),
+                None => found.document.text.as_deref().unwrap_or_default(),
+            })
             .collect();
         let scores = self.models.reranker(&rerank.model)?.score(text, &texts)?;
         for (found, score) in answer.matches.iter_mut().zip(scores) {

@@ -5,68 +5,27 @@
 //! view is read before the store, so that the store's word on what is alive is the newer one; rows that the store has and the
 //! view lacks are read from it. So an answer is that of one moment, whatever is written meanwhile.
 
+mod target;
+
 use std::time::Instant;
 
-use embedder::Purpose;
-use engine::{Hit, IdSet, Kind, Metric, SearchParams};
-use storage::{Key, Reader, Record};
+use engine::{Hit, IdSet, SearchParams};
+use storage::Reader;
 
 use crate::{
-    Answer, Collection, Document, Error, Match, Plan, Query, Result, Strategy,
+    Answer, Collection, Document, Match, Plan, Query, Result, Strategy,
     collection::Core,
-    document::MAX_TEXT_BYTES,
     recovery,
     scan::{nearest, nearest_in, scan_rows, scan_some_rows},
     setting::Setting,
     view::View,
-    write::check_vector,
 };
+use target::Target;
 
 /// Hits that a search within a radius asks for first; most radii hold few.
 const RADIUS_FIRST: usize = 256;
 /// How many times as many it asks for when they are all within.
 const RADIUS_GROWTH: usize = 4;
-
-/// A query with its vector.
-struct Target<'a> {
-    query: &'a Query,
-    vector: Vec<f32>,
-    /// Whether the vector is of the beginning of the query's text alone.
-    truncated: bool,
-}
-
-impl Target<'_> {
-    /// Hits to ask for: one more when the document itself will be among them.
-    fn wanted(&self) -> usize {
-        self.query.candidates() + usize::from(self.query.like.is_some())
-    }
-
-    /// Whether everything is to be compared: on request, or because "all within a radius" means all, where the index can
-    /// tell and nothing less was asked for.
-    fn is_exact(&self, view: &View) -> bool {
-        let all = self.query.radius.is_some()
-            && self.query.params == SearchParams::DEFAULT
-            && view.kind().is_none_or(Kind::is_lossless);
-        self.query.params.exact || all
-    }
-
-    /// Leaves the hits within the radius, closest first as before; second: whether some were farther away.
-    fn within(&self, mut hits: Vec<Hit>, metric: Metric) -> (Vec<Hit>, bool) {
-        let Some(radius) = self.query.radius else {
-            return (hits, false);
-        };
-        let found = hits.len();
-        let is_within = |hit: &Hit| metric.score(hit.distance) >= metric.score(radius);
-        hits.truncate(hits.partition_point(is_within));
-        let cut = hits.len() < found;
-        (hits, cut)
-    }
-
-    /// Whether this is the document that the query starts from, which it must not find, in whichever version.
-    fn is_itself(&self, record: &Record) -> bool {
-        self.query.like.as_ref() == Some(&record.key)
-    }
-}
 
 impl Collection {
     /// Finds the documents nearest to a text, a vector or another document.
@@ -104,61 +63,6 @@ impl Collection {
 }
 
 impl Core {
-    fn targets<'a>(&self, queries: &'a [Query]) -> Result<Vec<Target<'a>>> {
-        let mut embedded = self.embed_queries(queries)?.into_iter();
-        let mut targets = Vec::with_capacity(queries.len());
-        for (number, query) in queries.iter().enumerate() {
-            let mut truncated = false;
-            let vector = match (&query.text, &query.vector, &query.like) {
-                (Some(_), ..) => {
-                    let (vector, cut) = embedded.next().unwrap_or_default();
-                    truncated = cut;
-                    vector
-                }
-                (None, Some(vector), _) => {
-                    check_vector(self, vector, || match queries {
-                        [_] => "vector".to_owned(),
-                        _ => format!("the vector of query {}", number + 1),
-                    })?;
-                    vector.clone()
-                }
-                (None, None, Some(key)) => self.stored_vector(key)?,
-                (None, None, None) => Vec::new(),
-            };
-            targets.push(Target {
-                query,
-                vector,
-                truncated,
-            });
-        }
-        Ok(targets)
-    }
-
-    /// The vectors of the queries' texts, and whether the model took only the beginning of each.
-    fn embed_queries(&self, queries: &[Query]) -> Result<Vec<(Vec<f32>, bool)>> {
-        let texts: Vec<&str> = queries
-            .iter()
-            .filter_map(|query| query.text.as_deref())
-            .collect();
-        if texts.is_empty() {
-            return Ok(Vec::new());
-        }
-        texts.iter().try_for_each(|text| check_query_text(text))?;
-        let embedded = self.model()?.embed(&texts, Purpose::Query)?;
-        let rows = embedded.rows().map(<[f32]>::to_vec);
-        Ok(rows.zip(embedded.truncated().iter().copied()).collect())
-    }
-
-    fn stored_vector(&self, key: &Key) -> Result<Vec<f32>> {
-        let record = self
-            .read()?
-            .get(std::slice::from_ref(key), true)?
-            .pop()
-            .flatten();
-        let record = record.ok_or_else(|| Error::UnknownKey { key: key.clone() })?;
-        Ok(record.vector.unwrap_or_default())
-    }
-
     /// Plain queries that ask for the same go through the index together, the others one by one.
     fn answer_all(&self, targets: &[Target<'_>]) -> Result<Vec<Answer>> {
         let Some(first) = targets.first() else {
@@ -169,6 +73,7 @@ impl Core {
         let view = recovery::level(&reader, view)?;
         let alike = |target: &Target<'_>| {
             target.query.filter.is_none()
+                && target.vectors.len() == view.dimension
                 && target.query.radius.is_none()
                 && target.wanted() == first.wanted()
                 && target.query.params == first.query.params
@@ -177,7 +82,7 @@ impl Core {
         if !first.query.params.exact && targets.iter().all(alike) {
             let queries: Vec<f32> = targets
                 .iter()
-                .flat_map(|target| target.vector.iter().copied())
+                .flat_map(|target| target.vectors.iter().copied())
                 .collect();
             let setting = self.setting(&view, first)?;
             hits = nearest(&view, &reader, &queries, first.wanted(), &setting)?;
@@ -197,23 +102,20 @@ impl Core {
         hits: Option<Vec<Hit>>,
     ) -> Result<Answer> {
         let setting = self.setting(view, target)?;
-        let (matches, strategy, matching) = match &target.query.filter {
+        let (matches, plan) = match &target.query.filter {
             Some(filter) => {
-                let ids = reader.matching(filter)?;
-                let (hits, strategy) = filtered(view, reader, target, &ids, &setting)?;
-                let (hits, _) = target.within(hits, self.locked.config.metric);
-                (
-                    self.matches(reader, target, &hits)?,
-                    strategy,
-                    Some(ids.len()),
-                )
+                let documents = reader.matching(filter)?;
+                let matching = Some(documents.len());
+                let ids = self.vector_ids(reader, documents)?;
+                let (matches, strategy) = self.filtered(view, reader, target, &ids, &setting)?;
+                let plan = plan(view, &setting, strategy, ids.len());
+                (matches, Plan { matching, ..plan })
             }
             None => {
                 let (matches, strategy) = self.unfiltered(view, reader, target, &setting, hits)?;
-                (matches, strategy, None)
+                (matches, plan(view, &setting, strategy, 0))
             }
         };
-        let plan = plan(view, &setting, strategy, matching);
         Ok(Answer {
             matches,
             plan: Plan {
@@ -224,8 +126,30 @@ impl Core {
         })
     }
 
-    /// Asks for more while some of what was found is no longer alive, or while all of it is within the radius, and compares
-    /// everything when the index gives no more.
+    /// The nearest among `ids`, which pass the filter. Asks for more while too many of them are passages of the same documents.
+    fn filtered(
+        &self,
+        view: &View,
+        reader: &Reader<'_>,
+        target: &Target<'_>,
+        ids: &[i64],
+        setting: &Setting,
+    ) -> Result<(Vec<Match>, Strategy)> {
+        let mut asked = target.wanted();
+        loop {
+            let (hits, strategy) = nearest_of(view, reader, target, asked, ids, setting)?;
+            let exhausted = hits.len() < asked;
+            let (hits, cut) = target.within(hits, self.locked.config.metric);
+            let matches = self.matches(reader, target, &hits)?;
+            if matches.len() == target.query.candidates() || cut || exhausted {
+                return Ok((matches, strategy));
+            }
+            asked = asked.saturating_mul(4);
+        }
+    }
+
+    /// Asks for more while some of what was found is no longer alive or of the same documents, or while all of it is within the
+    /// radius, and compares everything when the index gives no more.
     fn unfiltered(
         &self,
         view: &View,
@@ -243,56 +167,53 @@ impl Core {
         loop {
             let found = match hits.take() {
                 Some(hits) => hits,
-                None if exact => everything(view, reader, &target.vector, asked)?,
-                None => nearest(view, reader, &target.vector, asked, setting)?
-                    .pop()
-                    .unwrap_or_default(),
+                None if exact => target.nearest(view, asked, |vector| {
+                    everything(view, reader, vector, asked)
+                })?,
+                None => target.nearest(view, asked, |vector| {
+                    let found = nearest(view, reader, vector, asked, setting)?.pop();
+                    Ok(found.unwrap_or_default())
+                })?,
             };
             let exhausted = found.len() < asked;
             let (found, cut) = target.within(found, self.locked.config.metric);
             let matches = self.matches(reader, target, &found)?;
             if matches.len() == target.query.candidates() || cut || (exhausted && exact) {
-                return Ok((
-                    matches,
-                    if exact {
-                        Strategy::Exact
-                    } else {
-                        Strategy::Approximate
-                    },
-                ));
+                let strategy = match exact {
+                    true => Strategy::Exact,
+                    false => Strategy::Approximate,
+                };
+                return Ok((matches, strategy));
             }
             exact |= exhausted;
             asked = asked.saturating_mul(growth);
         }
     }
 
-    /// The records behind the hits; those that are no longer alive drop out.
+    /// The documents behind the hits.
     fn matches(
         &self,
         reader: &Reader<'_>,
         target: &Target<'_>,
         hits: &[Hit],
     ) -> Result<Vec<Match>> {
-        let ids: Vec<i64> = hits.iter().map(|hit| hit.id).collect();
-        let records = reader.records(&ids, target.query.with.vectors)?;
+        let with_vectors = target.query.with.vectors;
+        let found = self.found(reader, hits, target.documents(), with_vectors)?;
         let metric = self.locked.config.metric;
-        let mut matches = Vec::with_capacity(target.query.candidates().min(ids.len()));
-        for (hit, record) in hits.iter().zip(records) {
-            let Some(record) = record.filter(|record| !target.is_itself(record)) else {
-                continue;
-            };
-            if matches.len() == target.query.candidates() {
-                break;
-            }
-            let document = Document::from(record);
-            matches.push(Match {
+        let others = found
+            .into_iter()
+            .filter(|found| !target.is_itself(&found.record));
+        let matches = others.map(|found| {
+            let document = Document::from(found.record);
+            Match {
                 key: document.key.clone(),
-                score: metric.score(hit.distance),
-                distance: hit.distance,
+                score: metric.score(found.distance),
+                distance: found.distance,
                 document,
-            });
-        }
-        Ok(matches)
+                passage: found.passage,
+            }
+        });
+        Ok(matches.take(target.query.candidates()).collect())
     }
 
     /// What the query is searched with; refused when its parameters do not fit the kind of index that the collection grows into.
@@ -303,8 +224,8 @@ impl Core {
     }
 }
 
-/// How a search was done, for its answer.
-fn plan(view: &View, setting: &Setting, strategy: Strategy, matching: Option<usize>) -> Plan {
+/// How a search was done, for its answer; under a filter among `passing` vectors.
+fn plan(view: &View, setting: &Setting, strategy: Strategy, passing: usize) -> Plan {
     let approximate = matches!(
         strategy,
         Strategy::Approximate | Strategy::ApproximateFiltered
@@ -312,7 +233,7 @@ fn plan(view: &View, setting: &Setting, strategy: Strategy, matching: Option<usi
     let measured = strategy == Strategy::Approximate;
     let used = match (approximate, strategy) {
         (true, Strategy::Approximate) => setting.params,
-        (true, _) => setting.widened(view, matching.unwrap_or_default()).params,
+        (true, _) => setting.widened(view, passing).params,
         (false, _) => SearchParams::EXACT,
     };
     Plan {
@@ -325,30 +246,12 @@ fn plan(view: &View, setting: &Setting, strategy: Strategy, matching: Option<usi
         rescore: used.rescore,
         recall: setting.rung.filter(|_| measured).map(|rung| rung.recall),
         short_of: setting.short_of.filter(|_| measured),
-        matching,
+        matching: None,
         reranked: None,
         truncated: false,
         sealed: view.sealed_len(),
         fresh: view.fresh_len(),
     }
-}
-
-fn check_query_text(text: &str) -> Result<()> {
-    if text.trim().is_empty() {
-        return Err(Error::invalid(
-            "text",
-            "an empty text",
-            "some words to search for",
-        ));
-    }
-    if text.len() > MAX_TEXT_BYTES {
-        return Err(Error::invalid(
-            "text",
-            format!("{} bytes", text.len()),
-            format!("at most {MAX_TEXT_BYTES} bytes"),
-        ));
-    }
-    Ok(())
 }
 
 /// Compares every vector there is.
@@ -362,25 +265,28 @@ fn everything(view: &View, reader: &Reader<'_>, query: &[f32], k: usize) -> Resu
         .unwrap_or_default())
 }
 
-/// The nearest among `ids`, which pass the filter, and how they were found.
-fn filtered(
+/// The `k` nearest among `ids`, and how they were found.
+fn nearest_of(
     view: &View,
     reader: &Reader<'_>,
     target: &Target<'_>,
+    k: usize,
     ids: &[i64],
     setting: &Setting,
 ) -> Result<(Vec<Hit>, Strategy)> {
-    let (query, k) = (target.vector.as_slice(), target.wanted());
     if !target.is_exact(view) && !view.is_flat() && ids.len() > setting.scan_limit(view) {
         let wider = setting.widened(view, ids.len());
-        let hits = nearest_in(view, reader, query, k, &wider, &IdSet::from_sorted(ids))?;
+        let set = IdSet::from_sorted(ids);
+        let hits = target.nearest(view, k, |vector| {
+            nearest_in(view, reader, vector, k, &wider, &set)
+        })?;
         if hits.len() == k.min(ids.len()) {
             return Ok((hits, Strategy::ApproximateFiltered));
         }
     }
-    let hits = match view.scan(query, k, ids)? {
-        Some(hits) => hits,
-        None => scan_some_rows(view, reader, query, k, ids)?,
-    };
+    let hits = target.nearest(view, k, |vector| match view.scan(vector, k, ids)? {
+        Some(hits) => Ok(hits),
+        None => scan_some_rows(view, reader, vector, k, ids),
+    })?;
     Ok((hits, Strategy::ExactFiltered))
 }

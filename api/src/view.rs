@@ -274,21 +274,21 @@ impl View {
     }
 }
 
-/// Keeps the `k` closest of both lists, closest first; ties go to the older id. An id that is in both counts once: a segment
-/// may have gained what a search has read from the store.
+/// Keeps the `k` closest of both lists, closest first; ties go to the older id. An id that is in both counts once, at the closer
+/// distance: a segment may have gained what a search has read from the store, and a passage be near to several vectors.
 pub(crate) fn merge(best: &mut Vec<Hit>, found: Vec<Hit>, metric: Metric, k: usize) {
     if found.is_empty() {
         return;
     }
     best.extend(found);
-    best.sort_unstable_by_key(|hit| hit.id);
-    best.dedup_by_key(|hit| hit.id);
-    best.sort_unstable_by(|a, b| {
+    let closer = |a: &Hit, b: &Hit| {
         metric
             .score(b.distance)
             .total_cmp(&metric.score(a.distance))
-            .then(a.id.cmp(&b.id))
-    });
+    };
+    best.sort_unstable_by(|a, b| a.id.cmp(&b.id).then_with(|| closer(a, b)));
+    best.dedup_by_key(|hit| hit.id);
+    best.sort_unstable_by(|a, b| closer(a, b).then(a.id.cmp(&b.id)));
     best.truncate(k);
 }
 

@@ -1,18 +1,23 @@
 //! From documents to committed rows: check, render, find out what is new, embed that, commit all of it at once.
 
+mod check;
 mod missing;
 
-use std::collections::HashMap;
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    ops::{Range, RangeInclusive},
+};
 
-use engine::{Index, Kind};
-use storage::{Key, Metadata, NewDocument, Record};
+use storage::{Key, Metadata, NewDocument, Reader, Record};
 
 use crate::{
-    Document, Error, Result, Upserted,
+    Document, Result, Upserted,
     collection::Core,
-    document::MAX_TEXT_BYTES,
     reuse::{Made, Mine, Print},
 };
+pub(crate) use check::check_vector;
+use check::{Gauge, check_keys, complete};
 
 /// Documents on their way into the store.
 pub(crate) struct Rows {
@@ -25,6 +30,8 @@ pub(crate) struct Rows {
     /// Their prints and, once they are embedded or found, their vectors.
     prints: Vec<Print>,
     made: Vec<Option<Made>>,
+    /// The positions of those that the model embedded.
+    embedded: HashSet<usize>,
     /// Those among them that this call embeds; held until they are stored.
     claimed: Vec<Mine>,
     done: Upserted,
@@ -34,7 +41,9 @@ struct Row {
     key: Key,
     text: Option<String>,
     metadata: Metadata,
-    vector: Source,
+    /// Which bytes of the text have a vector each; none where the document as a whole has one.
+    passages: Vec<Range<usize>>,
+    vectors: Source,
 }
 
 /// A row that need not be written as long as the store holds its version `id`.
@@ -43,9 +52,36 @@ struct Unchanged {
     row: Row,
 }
 
+/// Where a row's vectors come from.
 enum Source {
+    /// They are here, one behind the other.
     Given(Vec<f32>),
-    Embed(usize),
+    /// They are those of the texts at these positions.
+    Embed(Vec<usize>),
+}
+
+/// A document's vectors, and which bytes of its text they are of, where it is cut.
+type Parts = (Vec<Range<usize>>, Vec<f32>);
+
+/// What the store holds under the keys of these documents, where it has the same text.
+fn stored(
+    core: &Core,
+    reader: &Reader<'_>,
+    documents: &[Document],
+) -> Result<Vec<Option<(Record, Parts)>>> {
+    let keys = documents.iter().map(|document| document.key.clone());
+    let records = reader.get(&keys.collect::<Vec<Key>>(), !core.has_passages())?;
+    let with_parts = |(document, record): (&Document, Option<Record>)| {
+        let Some(mut record) = record.filter(|record| record.text == document.text) else {
+            return Ok(None);
+        };
+        let parts = match record.vector.take() {
+            Some(vector) => (Vec::new(), vector),
+            None => core.passages_of(reader, record.id)?,
+        };
+        Ok(Some((record, parts)))
+    };
+    documents.iter().zip(records).map(with_parts).collect()
 }
 
 impl Rows {
@@ -56,12 +92,8 @@ impl Rows {
         for document in &mut documents {
             complete(core, &gauge, document)?;
         }
-        let keys: Vec<Key> = documents
-            .iter()
-            .map(|document| document.key.clone())
-            .collect();
         let reader = core.read()?;
-        let stored = reader.get(&keys, true)?;
+        let stored = stored(core, &reader, &documents)?;
         let mut rows = Self {
             rows: Vec::with_capacity(documents.len()),
             unchanged: Vec::new(),
@@ -69,54 +101,58 @@ impl Rows {
             texts: Vec::new(),
             prints: Vec::new(),
             made: Vec::new(),
+            embedded: HashSet::new(),
             claimed: Vec::new(),
             done: Upserted::default(),
         };
+        drop(reader);
         let mut known = HashMap::new();
         for (document, stored) in documents.into_iter().zip(stored) {
-            rows.take(document, stored, &mut known);
+            rows.take(core, document, stored, &mut known)?;
         }
         Ok(rows)
     }
 
     fn take(
         &mut self,
+        core: &Core,
         document: Document,
-        stored: Option<Record>,
+        stored: Option<(Record, Parts)>,
         known: &mut HashMap<String, usize>,
-    ) {
-        let Some(stored) = stored else {
-            return self.push(document, None, known);
+    ) -> Result<()> {
+        let Some((record, (passages, vectors))) = stored else {
+            return self.push(core, document, None, known);
         };
-        let same_text = stored.text == document.text;
-        let same_vector = match &document.vector {
-            Some(vector) => stored.vector.as_ref() == Some(vector),
-            None => same_text,
-        };
+        let same_vector = document
+            .vector
+            .as_ref()
+            .is_none_or(|vector| *vector == vectors);
         // A key is given back in the form in which it was last written: `17` or `"17"`.
         let same_form =
-            std::mem::discriminant(&stored.key) == std::mem::discriminant(&document.key);
-        if same_form && same_text && same_vector && stored.metadata == document.metadata {
-            return self.unchanged.push(Unchanged {
-                id: stored.id,
-                row: Row {
-                    key: document.key,
-                    text: document.text,
-                    metadata: document.metadata,
-                    vector: Source::Given(stored.vector.unwrap_or_default()),
-                },
-            });
+            std::mem::discriminant(&record.key) == std::mem::discriminant(&document.key);
+        if !same_form || !same_vector || record.metadata != document.metadata {
+            return self.push(core, document, Some((passages, vectors)), known);
         }
-        let reuse = if same_text { stored.vector } else { None };
-        self.push(document, reuse, known);
+        self.unchanged.push(Unchanged {
+            id: record.id,
+            row: Row {
+                key: document.key,
+                text: document.text,
+                metadata: document.metadata,
+                passages,
+                vectors: Source::Given(vectors),
+            },
+        });
+        Ok(())
     }
 
     fn push(
         &mut self,
+        core: &Core,
         document: Document,
-        reuse: Option<Vec<f32>>,
+        reuse: Option<Parts>,
         known: &mut HashMap<String, usize>,
-    ) {
+    ) -> Result<()> {
         let Document {
             key,
             text,
@@ -124,16 +160,40 @@ impl Rows {
             metadata,
         } = document;
         self.done.reused += usize::from(vector.is_none() && reuse.is_some());
-        let vector = match (vector.or(reuse), &text) {
-            (Some(vector), _) => Source::Given(vector),
-            (None, text) => Source::Embed(self.text(text.as_deref().unwrap_or_default(), known)),
+        let (passages, vectors) = match (vector, reuse) {
+            (Some(vector), _) => (Vec::new(), Source::Given(vector)),
+            (None, Some((passages, vectors))) => (passages, Source::Given(vectors)),
+            (None, None) => {
+                let text = text.as_deref().unwrap_or_default();
+                let passages = core.cut(text)?;
+                let texts = self.texts_of(text, &passages, known);
+                (passages, Source::Embed(texts))
+            }
         };
         self.rows.push(Row {
             key,
             text,
             metadata,
-            vector,
+            passages,
+            vectors,
         });
+        Ok(())
+    }
+
+    /// The positions of a text, or of its passages where it has such.
+    fn texts_of(
+        &mut self,
+        text: &str,
+        passages: &[Range<usize>],
+        known: &mut HashMap<String, usize>,
+    ) -> Vec<usize> {
+        match passages {
+            [] => vec![self.text(text, known)],
+            passages => passages
+                .iter()
+                .map(|passage| self.text(&text[passage.clone()], known))
+                .collect(),
+        }
     }
 
     fn text(&mut self, text: &str, known: &mut HashMap<String, usize>) -> usize {
@@ -153,7 +213,7 @@ impl Rows {
         if self.rows.is_empty() {
             return Ok(self.done);
         }
-        let vectors: Vec<&[f32]> = self.rows.iter().map(|row| self.vector(row)).collect();
+        let vectors: Vec<Cow<'_, [f32]>> = self.rows.iter().map(|row| self.vectors(row)).collect();
         let documents: Vec<NewDocument<'_>> = self
             .rows
             .iter()
@@ -161,16 +221,13 @@ impl Rows {
             .map(|(row, vector)| row.as_new(vector))
             .collect();
         let written = core.store.upsert(&documents)?;
-        core.join(
-            &written.ids,
-            &vectors.concat(),
-            &written.replaced,
-            written.sequence,
-        )?;
+        let ids = self.rows.iter().zip(&written.ids);
+        let ids: Vec<i64> = ids.flat_map(|(row, id)| row.vector_ids(*id)).collect();
+        core.join(&ids, &vectors.concat(), &written.replaced, written.sequence)?;
         drop(writing);
         self.note(core, &written.ids);
-        self.done.updated = written.replaced.len();
-        self.done.added = written.ids.len() - written.replaced.len();
+        self.done.updated = written.updated;
+        self.done.added = written.ids.len() - written.updated;
         Ok(self.done)
     }
 
@@ -197,14 +254,18 @@ impl Rows {
         Ok(())
     }
 
-    fn vector<'a>(&'a self, row: &'a Row) -> &'a [f32] {
-        match &row.vector {
-            Source::Given(vector) => vector,
-            Source::Embed(at) => self
-                .made
-                .get(*at)
-                .and_then(Option::as_ref)
-                .map_or(&[], |made| &made.vector),
+    /// The vectors of a row, one behind the other.
+    fn vectors<'a>(&'a self, row: &'a Row) -> Cow<'a, [f32]> {
+        let made = |at: &usize| match self.made.get(*at) {
+            Some(Some(made)) => made.vector.as_slice(),
+            Some(None) | None => &[],
+        };
+        match &row.vectors {
+            Source::Given(vectors) => Cow::Borrowed(vectors),
+            Source::Embed(texts) => match texts.as_slice() {
+                [text] => Cow::Borrowed(made(text)),
+                texts => Cow::Owned(texts.iter().flat_map(made).copied().collect()),
+            },
         }
     }
 }
@@ -215,136 +276,14 @@ impl Row {
             key: &self.key,
             text: self.text.as_deref(),
             metadata: &self.metadata,
+            passages: &self.passages,
             vector,
         }
     }
-}
 
-fn check_keys(documents: &[Document]) -> Result<()> {
-    let mut seen = HashMap::with_capacity(documents.len());
-    for (position, document) in documents.iter().enumerate() {
-        if let Some(first) = seen.insert(&document.key, position) {
-            return Err(Error::DuplicateKey {
-                key: document.key.clone(),
-                first: first + 1,
-                second: position + 1,
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Renders the text that a document lacks, and checks that it has what its collection needs.
-fn complete(core: &Core, gauge: &Gauge, document: &mut Document) -> Result<()> {
-    if let Some(vector) = &document.vector {
-        check_vector(core, vector, || {
-            format!("the vector of document {}", document.key)
-        })?;
-        gauge.check(document, vector)?;
-    } else if core.locked.model.is_none() {
-        let reason = format!(
-            "it has no vector, and collection {:?} has no model to make one; give \"vector\"",
-            core.name
-        );
-        return Err(unusable(document, reason));
-    }
-    if document.text.is_none() && document.vector.is_none() {
-        document.text = Some(render(core, document)?);
-    }
-    check_text(document)
-}
-
-fn render(core: &Core, document: &Document) -> Result<String> {
-    let Some(template) = &core.template else {
-        return Err(unusable(
-            document,
-            "it has neither text nor vector, and the collection has no template to make a text"
-                .to_owned(),
-        ));
-    };
-    template.render(&document.metadata)
-}
-
-fn check_text(document: &Document) -> Result<()> {
-    let Some(text) = &document.text else {
-        return Ok(());
-    };
-    if text.len() > MAX_TEXT_BYTES {
-        let reason = format!(
-            "its text has {} bytes, at most {MAX_TEXT_BYTES} are taken; split it into several documents",
-            text.len()
-        );
-        return Err(unusable(document, reason));
-    }
-    if document.vector.is_none() && text.trim().is_empty() {
-        return Err(unusable(
-            document,
-            "its text is empty, so there is nothing to embed".to_owned(),
-        ));
-    }
-    Ok(())
-}
-
-/// Asks the index layer about a vector before it is committed: one that it refused afterwards could never be searched.
-struct Gauge(Index);
-
-impl Gauge {
-    fn new(core: &Core) -> Result<Self> {
-        let (dimension, metric) = (core.locked.dimension(), core.locked.config.metric);
-        Ok(Self(Index::new(dimension, metric, &Kind::flat())?))
-    }
-
-    fn check(&self, document: &Document, vector: &[f32]) -> Result<()> {
-        match self.0.scan(vector, 0, &[]) {
-            Ok(_) => Ok(()),
-            Err(engine::Error::NormTooLarge { maximum, .. }) => {
-                let reason = format!(
-                    "its vector is longer than {maximum:e}, so that its distances overflow; scale the vectors down, or use the metric cosine"
-                );
-                Err(unusable(document, reason))
-            }
-            Err(engine::Error::Negative {
-                component, metric, ..
-            }) => {
-                let reason = format!(
-                    "its vector has a component below 0 ({component}), which the metric {metric} has no meaning for"
-                );
-                Err(unusable(document, reason))
-            }
-            Err(error) => Err(error.into()),
-        }
-    }
-}
-
-fn unusable(document: &Document, reason: String) -> Error {
-    Error::UnusableDocument {
-        key: document.key.clone(),
-        reason,
-    }
-}
-
-/// Checks a vector that came from outside.
-pub(crate) fn check_vector(core: &Core, vector: &[f32], field: impl Fn() -> String) -> Result<()> {
-    let expected = core.locked.dimension();
-    if vector.len() != expected {
-        let source_of_dimension = core
-            .locked
-            .model
-            .as_ref()
-            .map_or_else(String::new, |model| format!(" (model {})", model.name));
-        return Err(Error::DimensionMismatch {
-            field: field(),
-            given: vector.len(),
-            expected,
-            source_of_dimension,
-        });
-    }
-    match vector.iter().position(|value| !value.is_finite()) {
-        Some(component) => Err(Error::NotFinite {
-            field: field(),
-            value: vector[component],
-            component,
-        }),
-        None => Ok(()),
+    /// The ids of the vectors of the document `id`, of which the last is its own.
+    fn vector_ids(&self, id: i64) -> RangeInclusive<i64> {
+        let others = self.passages.len().saturating_sub(1);
+        id - i64::try_from(others).unwrap_or(0)..=id
     }
 }

@@ -97,6 +97,7 @@ impl Batch {
                 key: &self.keys[at],
                 text: Some(&self.text),
                 metadata: &self.metadata[at],
+                passages: &[],
                 vector: &self.vectors[at * DIMENSION..][..DIMENSION],
             })
             .collect()

@@ -15,15 +15,11 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
         "documents have no vector",
     ),
     (
-        "SELECT count(*) FROM vectors WHERE id NOT IN (SELECT id FROM documents) AND ?1",
-        "vectors have no document",
-    ),
-    (
         "SELECT count(*) FROM vectors WHERE length(vector) <> ?1",
         "vectors have another length than the collection's dimension",
     ),
     (
-        "SELECT count(*) FROM removed WHERE id IN (SELECT id FROM documents) AND ?1",
+        "SELECT count(*) FROM removed WHERE id IN (SELECT id FROM vectors) AND ?1",
         "removed ids are alive",
     ),
     (
@@ -36,6 +32,39 @@ const CONTRADICTIONS: &[(&str, &str)] = &[
     ),
 ];
 
+/// As [`CONTRADICTIONS`], in files that cannot have passages.
+const OF_FORMAT_1: &[(&str, &str)] = &[(
+    "SELECT count(*) FROM vectors WHERE id NOT IN (SELECT id FROM documents) AND ?1",
+    "vectors have no document",
+)];
+
+/// As [`CONTRADICTIONS`], in files that may have passages.
+const OF_PASSAGES: &[(&str, &str)] = &[
+    (
+        "SELECT count(*) FROM vectors WHERE id NOT IN (SELECT id FROM documents)
+            AND id NOT IN (SELECT id FROM passages) AND ?1",
+        "vectors have no document",
+    ),
+    (
+        "SELECT count(*) FROM passages WHERE id NOT IN (SELECT id FROM vectors) AND ?1",
+        "passages have no vector",
+    ),
+    (
+        "SELECT count(*) FROM passages WHERE document NOT IN (SELECT id FROM documents) AND ?1",
+        "passages have no document",
+    ),
+    (
+        "SELECT count(*) FROM passages AS one WHERE (id > document OR id < document AND NOT EXISTS
+            (SELECT 1 FROM passages WHERE id = one.id + 1 AND document = one.document)) AND ?1",
+        "passages do not stand with their document's",
+    ),
+    (
+        "SELECT count(*) FROM passages JOIN documents ON documents.id = document
+            WHERE (start_byte < 0 OR start_byte >= end_byte OR end_byte > ifnull(octet_length(text), 0)) AND ?1",
+        "passages are not within their document's text",
+    ),
+];
+
 /// Fails with what is wrong in the file.
 pub(crate) fn check(
     connection: &Connection,
@@ -43,7 +72,13 @@ pub(crate) fn check(
     status: &Status,
 ) -> Result<(), Fault> {
     integrity(connection)?;
-    for (query, complaint) in CONTRADICTIONS {
+    let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
+    let rest = if format == 1 {
+        OF_FORMAT_1
+    } else {
+        OF_PASSAGES
+    };
+    for (query, complaint) in CONTRADICTIONS.iter().chain(rest) {
         none(
             connection.query_row(query, [dimension * size_of::<f32>()], |row| row.get(0))?,
             complaint,

@@ -1,7 +1,7 @@
 //! All SQL about documents: write, delete, find, read.
 //!
-//! Invariant: a row in `documents` has one in `vectors`, the count in `collection` is right, and an id that leaves goes to `removed`:
-//! each in the transaction that the caller holds. It opens and commits none.
+//! Invariant: a row in `documents` has one in `vectors`, or one for each of its passages; the count in `collection` is right, and
+//! an id that leaves goes to `removed`: each in the transaction that the caller holds. It opens and commits none.
 
 use std::ops::ControlFlow;
 
@@ -10,7 +10,8 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 use crate::error::Fault;
 use crate::filter::Matcher;
 use crate::record::{NewDocument, Record, Removed, Written};
-use crate::{Key, jsonb, vector};
+use crate::seal::Status;
+use crate::{Key, jsonb, passages, vector};
 
 const RECORD: &str = "SELECT id, key, key_integer, metadata, text FROM documents WHERE id = ?1";
 const RECORD_OF_KEY: &str =
@@ -23,7 +24,7 @@ const ID_OF_KEY: &str = "SELECT id FROM documents WHERE key = ?1";
 const IDS: &str = "SELECT id FROM documents ORDER BY id";
 const METADATA: &str = "SELECT id, metadata FROM documents ORDER BY id";
 const INSERT: &str =
-    "INSERT INTO documents (key, key_integer, metadata, text) VALUES (?1, ?2, ?3, ?4)";
+    "INSERT INTO documents (id, key, key_integer, metadata, text) VALUES (?1, ?2, ?3, ?4, ?5)";
 const INSERT_VECTOR: &str = "INSERT INTO vectors (id, vector) VALUES (?1, ?2)";
 const NEXT_SEQUENCE: &str = "UPDATE collection SET sequence = sequence + 1 RETURNING sequence";
 const COUNT_CHANGE: &str = "UPDATE collection SET documents = documents + ?1";
@@ -32,25 +33,27 @@ const COUNT_CHANGE: &str = "UPDATE collection SET documents = documents + ?1";
 pub(crate) fn upsert(
     connection: &Connection,
     documents: &[NewDocument<'_>],
+    dimension: usize,
 ) -> Result<Written, Fault> {
     let sequence = next_sequence(connection)?;
     let mut remover = Remover::new(connection, sequence)?;
-    let mut inserter = Inserter::new(connection)?;
+    let mut inserter = Inserter::new(connection, dimension)?;
     let mut find = connection.prepare_cached(ID_OF_KEY)?;
     let mut written = Written {
         ids: Vec::with_capacity(documents.len()),
         replaced: Vec::new(),
+        updated: 0,
         sequence: sequence.cast_unsigned(),
     };
     for document in documents {
         let key = document.key.text();
         if let Some(id) = find.query_row([&key], |row| row.get(0)).optional()? {
-            remover.remove(id)?;
-            written.replaced.push(id);
+            remover.remove(id, &mut written.replaced)?;
+            written.updated += 1;
         }
         written.ids.push(inserter.insert(&key, document)?);
     }
-    change_count(connection, written.ids.len(), written.replaced.len())?;
+    change_count(connection, written.ids.len(), written.updated)?;
     Ok(written)
 }
 
@@ -58,10 +61,14 @@ pub(crate) fn upsert(
 pub(crate) fn remove(connection: &Connection, ids: Vec<i64>) -> Result<Removed, Fault> {
     let sequence = next_sequence(connection)?;
     let mut remover = Remover::new(connection, sequence)?;
-    ids.iter().try_for_each(|id| remover.remove(*id))?;
+    let mut gone = Vec::with_capacity(ids.len());
+    for id in &ids {
+        remover.remove(*id, &mut gone)?;
+    }
     change_count(connection, 0, ids.len())?;
     Ok(Removed {
-        ids,
+        ids: gone,
+        documents: ids.len(),
         sequence: sequence.cast_unsigned(),
     })
 }
@@ -78,8 +85,10 @@ fn change_count(connection: &Connection, more: usize, fewer: usize) -> rusqlite:
     Ok(())
 }
 
-/// Takes rows out, one id at a time.
+/// Takes rows out, one document at a time.
 struct Remover<'c> {
+    passages: passages::Finder<'c>,
+    passage: CachedStatement<'c>,
     vector: CachedStatement<'c>,
     document: CachedStatement<'c>,
     note: CachedStatement<'c>,
@@ -89,6 +98,8 @@ struct Remover<'c> {
 impl<'c> Remover<'c> {
     fn new(connection: &'c Connection, sequence: i64) -> rusqlite::Result<Self> {
         Ok(Self {
+            passages: passages::Finder::new(connection)?,
+            passage: connection.prepare_cached("DELETE FROM passages WHERE id = ?1")?,
             vector: connection.prepare_cached("DELETE FROM vectors WHERE id = ?1")?,
             document: connection.prepare_cached("DELETE FROM documents WHERE id = ?1")?,
             note: connection
@@ -97,10 +108,23 @@ impl<'c> Remover<'c> {
         })
     }
 
-    fn remove(&mut self, id: i64) -> rusqlite::Result<()> {
-        self.vector.execute([id])?;
+    /// Takes the document `id` out and adds the ids that go with it, ascending.
+    fn remove(&mut self, id: i64, gone: &mut Vec<i64>) -> rusqlite::Result<()> {
+        for passage in self.passages.of(id)? {
+            self.passage.execute([passage.id])?;
+            if passage.id != id {
+                self.remove_vector(passage.id, gone)?;
+            }
+        }
+        self.remove_vector(id, gone)?;
         self.document.execute([id])?;
+        Ok(())
+    }
+
+    fn remove_vector(&mut self, id: i64, gone: &mut Vec<i64>) -> rusqlite::Result<()> {
+        self.vector.execute([id])?;
         self.note.execute([id, self.sequence])?;
+        gone.push(id);
         Ok(())
     }
 }
@@ -108,6 +132,10 @@ impl<'c> Remover<'c> {
 /// Puts rows in, one document at a time.
 struct Inserter<'c> {
     connection: &'c Connection,
+    dimension: usize,
+    /// the largest id given so far
+    last_id: i64,
+    passages: passages::Inserter<'c>,
     document: CachedStatement<'c>,
     vector: CachedStatement<'c>,
     metadata: Vec<u8>,
@@ -115,9 +143,12 @@ struct Inserter<'c> {
 }
 
 impl<'c> Inserter<'c> {
-    fn new(connection: &'c Connection) -> rusqlite::Result<Self> {
+    fn new(connection: &'c Connection, dimension: usize) -> rusqlite::Result<Self> {
         Ok(Self {
             connection,
+            dimension,
+            last_id: Status::read(connection)?.last_id,
+            passages: passages::Inserter::new(connection)?,
             document: connection.prepare_cached(INSERT)?,
             vector: connection.prepare_cached(INSERT_VECTOR)?,
             metadata: Vec::new(),
@@ -125,17 +156,26 @@ impl<'c> Inserter<'c> {
         })
     }
 
+    /// Gives each vector an id of its own, and the document the last of them.
     fn insert(&mut self, key: &str, document: &NewDocument<'_>) -> Result<i64, Fault> {
         jsonb::encode(document.metadata, &mut self.metadata);
+        let first = self.last_id + 1;
+        let last = (first..).zip(document.passages).last();
         self.document.execute((
+            last.map(|(id, _)| id),
             key,
             document.key.is_integer(),
             &self.metadata,
             document.text,
         ))?;
         let id = self.connection.last_insert_rowid();
-        vector::encode(document.vector, &mut self.bytes);
-        self.vector.execute((id, &self.bytes))?;
+        self.last_id = id;
+        let first = last.map_or(id, |_| first);
+        self.passages.insert(first, id, document.passages)?;
+        for (id, numbers) in (first..).zip(document.vector.chunks_exact(self.dimension)) {
+            vector::encode(numbers, &mut self.bytes);
+            self.vector.execute((id, &self.bytes))?;
+        }
         Ok(id)
     }
 }

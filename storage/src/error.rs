@@ -46,16 +46,6 @@ pub enum Error {
         /// the newest that this crate knows
         supported: u32,
     },
-    /// The file was written by an earlier version, and a reader cannot bring it up to date.
-    #[error("{} has format {found}, and this vinedb reads format {supported}: open it once for writing, which upgrades it", path.display())]
-    OlderVersion {
-        /// where
-        path: PathBuf,
-        /// the file's format
-        found: u32,
-        /// the one this crate reads
-        supported: u32,
-    },
     /// The content contradicts itself.
     #[error("{} is damaged: {reason}; restore it from a snapshot", path.display())]
     Corrupt {

@@ -7,7 +7,7 @@
 //! let store = Store::create(&path, "{}", 2)?;
 //! let (key, metadata) = (Key::from("barolo"), serde_json::json!({"country": "Italy", "price": 42}));
 //! let metadata = metadata.as_object().expect("an object");
-//! let written = store.upsert(&[NewDocument { key: &key, text: Some("Tar and roses"), metadata, vector: &[0.6, 0.8] }])?;
+//! let written = store.upsert(&[NewDocument { key: &key, text: Some("Tar and roses"), metadata, passages: &[], vector: &[0.6, 0.8] }])?;
 //!
 //! let reader = store.read()?;
 //! let ids = reader.matching(&Filter::eq("country", "Italy").and(Filter::gt("price", 40)))?;
@@ -28,6 +28,7 @@ mod error;
 mod filter;
 mod jsonb;
 mod key;
+mod passages;
 mod pool;
 mod reader;
 mod record;
@@ -41,7 +42,7 @@ pub use filter::Filter;
 pub use key::Key;
 pub use reader::Reader;
 pub use record::{
-    MAX_DIMENSION, MAX_METADATA_DEPTH, Metadata, NewDocument, Record, Removed, Written,
+    MAX_DIMENSION, MAX_METADATA_DEPTH, Metadata, NewDocument, Passage, Record, Removed, Written,
 };
 pub use seal::Seal;
 pub use store::{Access, Store};

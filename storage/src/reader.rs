@@ -12,9 +12,9 @@ use crate::documents::{self, Vectors};
 use crate::error::Fault;
 use crate::filter::{Filter, Matcher};
 use crate::pool::Pool;
-use crate::record::Record;
+use crate::record::{Passage, Record};
 use crate::seal::{self, Seal, Status};
-use crate::{Key, Result, check};
+use crate::{Key, Result, check, passages};
 
 /// A snapshot of a collection, from [`Store::read`](crate::Store::read) until it is dropped.
 ///
@@ -151,6 +151,32 @@ impl<'s> Reader<'s> {
         self.run("read vectors", |connection| {
             let mut vectors = Vectors::new(connection, self.dimension)?;
             ids.iter().map(|id| vectors.get(*id)).collect()
+        })
+    }
+
+    /// The passages with these internal ids, in their order; None for an id that is not alive, or not a passage's.
+    pub fn passages(&self, ids: &[i64]) -> Result<Vec<Option<Passage>>> {
+        self.run("read passages", |connection| {
+            Ok(passages::get(connection, ids)?)
+        })
+    }
+
+    /// The passages of the documents with these internal ids, in their order, those of each by ascending id.
+    pub fn passages_of(&self, documents: &[i64]) -> Result<Vec<Passage>> {
+        self.run("read passages", |connection| {
+            let mut finder = passages::Finder::new(connection)?;
+            let mut found = Vec::with_capacity(documents.len());
+            for document in documents {
+                found.extend(finder.of(*document)?);
+            }
+            Ok(found)
+        })
+    }
+
+    /// How many passages there are. Looks at all of them.
+    pub fn passage_count(&self) -> Result<u64> {
+        self.run("count passages", |connection| {
+            Ok(passages::count(connection)?)
         })
     }
 

@@ -1,6 +1,10 @@
 //! Documents on their way in and out.
 //!
+//! A document has one vector, or one for each passage of its text.
+//!
 //! Invariant: what `NewDocument::check` lets through reads back as the same values. Neither form knows SQL.
+
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -26,7 +30,9 @@ pub struct NewDocument<'a> {
     pub text: Option<&'a str>,
     /// its fields
     pub metadata: &'a Metadata,
-    /// as many finite numbers as the collection has dimensions
+    /// which bytes of the text have a vector each; none where the document as a whole has one
+    pub passages: &'a [Range<usize>],
+    /// as many finite numbers as the collection has dimensions: for each passage, one behind the other
     pub vector: &'a [f32],
 }
 
@@ -47,8 +53,9 @@ impl NewDocument<'_> {
         Ok(())
     }
 
-    fn check_vector(&self, expected: usize) -> Result<()> {
+    fn check_vector(&self, dimension: usize) -> Result<()> {
         let actual = self.vector.len();
+        let expected = dimension * self.passages.len().max(1);
         if actual != expected {
             return Err(Error::DimensionMismatch {
                 key: self.key.clone(),
@@ -78,17 +85,32 @@ pub struct Record {
     pub text: Option<String>,
     /// its fields
     pub metadata: Metadata,
-    /// its vector, where it was asked for
+    /// its vector, where it was asked for; of a document with passages that of the last
     pub vector: Option<Vec<f32>>,
+}
+
+/// A passage of a document that has a vector for each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Passage {
+    /// its own internal id, under which its vector stands
+    pub id: i64,
+    /// the internal id of its document, which is that of the last passage
+    pub document: i64,
+    /// where it begins in the document's text, in bytes
+    pub start: usize,
+    /// the byte behind it
+    pub end: usize,
 }
 
 /// What an upsert did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Written {
-    /// the new internal ids, in the order of the documents
+    /// the new internal ids, in the order of the documents; the passages of one have those before its own, as many as there are
     pub ids: Vec<i64>,
-    /// the internal ids of the versions that were replaced
+    /// the internal ids of the versions that were replaced, those of passages included
     pub replaced: Vec<i64>,
+    /// how many documents were replaced
+    pub updated: usize,
     /// the collection's sequence after it
     pub sequence: u64,
 }
@@ -96,8 +118,10 @@ pub struct Written {
 /// What a deletion did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Removed {
-    /// the internal ids that are gone
+    /// the internal ids that are gone, those of passages included
     pub ids: Vec<i64>,
+    /// how many documents are gone
+    pub documents: usize,
     /// the collection's sequence after it
     pub sequence: u64,
 }

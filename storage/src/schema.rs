@@ -14,7 +14,10 @@ use crate::{Error, Result};
 const APPLICATION_ID: i32 = 0x7669_6e65;
 
 /// The steps from each format to the next; the first makes format 1 from an empty file.
-const MIGRATIONS: &[&str] = &[include_str!("../schema/0001.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("../schema/0001.sql"),
+    include_str!("../schema/0002.sql"),
+];
 
 /// The format that this crate writes.
 pub(crate) fn newest() -> u32 {

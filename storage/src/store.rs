@@ -66,7 +66,7 @@ impl Store {
     ///
     /// # Errors
     /// [`Error::Missing`], [`Error::NotACollection`], [`Error::Corrupt`], [`Error::NewerVersion`]; for writing
-    /// [`Error::ReadOnly`] and [`Error::Busy`]; for reading [`Error::OlderVersion`] and [`Error::NeedsRecovery`].
+    /// [`Error::ReadOnly`] and [`Error::Busy`]; for reading [`Error::NeedsRecovery`].
     pub fn open(path: impl AsRef<Path>, access: Access) -> Result<Self> {
         let path = absolute(path.as_ref())?;
         if !path.is_file() {
@@ -84,18 +84,8 @@ impl Store {
     fn with(path: PathBuf, writer: Option<Connection>) -> Result<Self, Fault> {
         let pool = Pool::new(path);
         let connected = pool.take()?;
-        let (found, supported) = (
-            schema::check(&connected.connection, pool.path())?,
-            schema::newest(),
-        );
-        if found < supported {
-            return Err(Error::OlderVersion {
-                path: pool.path().into(),
-                found,
-                supported,
-            }
-            .into());
-        }
+        // A reader cannot bring a file of format 1 up to date, and need not: it only lacks what it has nothing for.
+        schema::check(&connected.connection, pool.path())?;
         cut_off(&connected.connection, pool.path())?;
         let (config, dimension) = connected.connection.query_row(
             "SELECT config, dimension FROM collection",
@@ -126,7 +116,8 @@ impl Store {
         self.pool.path()
     }
 
-    /// Puts documents in, in place of those with the same keys, all or none. Each takes a new internal id, ascending in their order.
+    /// Puts documents in, in place of those with the same keys, all or none. Each, and each passage, takes a new internal id, ascending
+    /// in their order.
     /// No documents are no write: the sequence stays.
     ///
     /// # Errors
@@ -138,9 +129,10 @@ impl Store {
             [] => Ok(Written {
                 ids: vec![],
                 replaced: vec![],
+                updated: 0,
                 sequence: Status::read(transaction)?.sequence,
             }),
-            documents => documents::upsert(transaction, documents),
+            documents => documents::upsert(transaction, documents, self.dimension),
         })
     }
 
@@ -285,6 +277,7 @@ fn remove(transaction: &Transaction<'_>, ids: Vec<i64>) -> Result<Removed, Fault
     match ids.is_empty() {
         true => Ok(Removed {
             ids,
+            documents: 0,
             sequence: Status::read(transaction)?.sequence,
         }),
         false => documents::remove(transaction, ids),

@@ -127,7 +127,7 @@ fn a_file_from_the_future_is_refused_with_both_versions() {
             error,
             Error::NewerVersion {
                 found: 7,
-                supported: 1,
+                supported: 2,
                 ..
             }
         )
@@ -248,6 +248,7 @@ fn a_read_only_store_refuses_writes() {
         key: &key,
         text: None,
         metadata: &none,
+        passages: &[],
         vector: &[0.0, 0.0],
     };
     assert!(matches!(

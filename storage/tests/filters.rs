@@ -20,6 +20,7 @@ fn filled(documents: &[Value]) -> Fixture {
             key,
             text: None,
             metadata,
+            passages: &[],
             vector: &[0.0, 0.0],
         })
         .collect();

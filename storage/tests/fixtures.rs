@@ -40,6 +40,7 @@ pub(crate) fn put(store: &Store, key: impl Into<Key>, metadata: Value) -> Writte
         key: &key,
         text: Some("text"),
         metadata: &metadata,
+        passages: &[],
         vector: &[1.0, 2.0],
     };
     store.upsert(&[document]).unwrap()

@@ -6,6 +6,7 @@ mod environments;
 mod filters;
 mod fixtures;
 mod model;
+mod passages;
 mod processes;
 mod rules;
 mod writes;

@@ -1,11 +1,12 @@
-//! Random writes, deletions, seals and reopenings against a plain map.
+//! Random writes, deletions, seals and reopenings against a plain map, of documents with passages and without.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::{ControlFlow, Range, RangeInclusive};
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use serde_json::json;
-use vinedb_storage::{Access, Filter, Key, NewDocument, Seal, Store};
+use vinedb_storage::{Access, Filter, Key, NewDocument, Passage, Seal, Store};
 
 use crate::fixtures::fields;
 
@@ -28,6 +29,26 @@ fn step() -> impl Strategy<Value = Step> {
     ]
 }
 
+const TEXT: &str = "one two three four";
+
+/// The passages of a document whose number is `n`: none to three.
+fn passages(n: i32) -> Vec<Range<usize>> {
+    let count = usize::try_from(n.unsigned_abs() % 4).unwrap();
+    (0..count).map(|at| at..at + 3).collect()
+}
+
+/// The ids of a document's vectors, the last of which is its own.
+fn ids(id: i64, n: i32) -> RangeInclusive<i64> {
+    id + 1 - i64::try_from(passages(n).len().max(1)).unwrap()..=id
+}
+
+/// The vectors of a document, each of one number.
+fn vectors(n: i32) -> Vec<f32> {
+    (0..passages(n).len().max(1))
+        .map(|at| n as f32 + at as f32 / 4.0)
+        .collect()
+}
+
 /// What must be true, kept in maps.
 #[derive(Default)]
 struct Model {
@@ -44,39 +65,46 @@ impl Model {
     fn upsert(&mut self, store: &Store, pairs: &BTreeMap<u8, i32>) {
         let keys: Vec<Key> = pairs.keys().map(|key| Key::from(i64::from(*key))).collect();
         let metadata: Vec<_> = pairs.values().map(|n| fields(json!({ "n": n }))).collect();
-        let vectors: Vec<[f32; 1]> = pairs.values().map(|n| [*n as f32]).collect();
+        let vectors: Vec<Vec<f32>> = pairs.values().map(|n| vectors(*n)).collect();
+        let passages: Vec<_> = pairs.values().map(|n| passages(*n)).collect();
         let documents: Vec<_> = (0..keys.len())
             .map(|at| NewDocument {
                 key: &keys[at],
-                text: None,
+                text: Some(TEXT),
                 metadata: &metadata[at],
+                passages: &passages[at],
                 vector: &vectors[at],
             })
             .collect();
         let written = store.upsert(&documents).unwrap();
         self.sequence += u64::from(!pairs.is_empty());
-        let mut replaced = Vec::new();
+        let (mut replaced, mut updated) = (Vec::new(), 0);
         for ((key, n), id) in pairs.iter().zip(&written.ids) {
-            assert!(*id > self.last_id);
+            assert!(*ids(*id, *n).start() > self.last_id);
             self.last_id = *id;
-            replaced.extend(self.rows.insert(*key, (*id, *n)).map(|(old, _)| old));
+            let old = self.rows.insert(*key, (*id, *n));
+            updated += usize::from(old.is_some());
+            replaced.extend(old.into_iter().flat_map(|(old, n)| ids(old, n)));
         }
         self.gone.extend(&replaced);
         assert_eq!(
-            (written.replaced, written.sequence),
-            (replaced, self.sequence)
+            (written.replaced, written.updated, written.sequence),
+            (replaced, updated, self.sequence)
         );
     }
 
     fn delete(&mut self, keys: impl IntoIterator<Item = u8>, removed: vinedb_storage::Removed) {
-        let ids: BTreeSet<i64> = keys
+        let rows: Vec<(i64, i32)> = keys
             .into_iter()
             .filter_map(|key| self.rows.remove(&key))
-            .map(|(id, _)| id)
             .collect();
+        let ids: BTreeSet<i64> = rows.iter().flat_map(|(id, n)| ids(*id, *n)).collect();
         self.sequence += u64::from(!ids.is_empty());
         self.gone.extend(&ids);
-        assert_eq!(removed.ids.len(), ids.len());
+        assert_eq!(
+            (removed.ids.len(), removed.documents),
+            (ids.len(), rows.len())
+        );
         assert_eq!(
             (
                 removed.ids.into_iter().collect::<BTreeSet<_>>(),
@@ -122,10 +150,38 @@ impl Model {
             })
             .collect();
         assert_eq!(found, expected);
-        assert!(
-            records
-                .iter()
-                .all(|record| record.vector == Some(vec![found[&record.id].1 as f32]))
+        let mut stored = BTreeMap::new();
+        reader
+            .for_each_vector(0, &mut |id, vector| {
+                stored.insert(id, vector.to_vec());
+                ControlFlow::Continue(())
+            })
+            .unwrap();
+        let all = expected
+            .iter()
+            .flat_map(|(id, (_, n))| ids(*id, *n).zip(vectors(*n)))
+            .map(|(id, number)| (id, vec![number]));
+        assert_eq!(stored, all.collect());
+        let places: Vec<Passage> = expected
+            .iter()
+            .flat_map(|(id, (_, n))| {
+                ids(*id, *n)
+                    .zip(passages(*n))
+                    .map(|(passage, range)| Passage {
+                        id: passage,
+                        document: *id,
+                        start: range.start,
+                        end: range.end,
+                    })
+            })
+            .collect();
+        let documents: Vec<i64> = expected.keys().copied().collect();
+        assert_eq!(reader.passages_of(&documents).unwrap(), places);
+        assert_eq!(reader.passage_count().unwrap(), places.len() as u64);
+        let by_id = reader.passages(&(0..=self.last_id + 1).collect::<Vec<_>>());
+        assert_eq!(
+            by_id.unwrap().into_iter().flatten().collect::<Vec<_>>(),
+            places
         );
         let gone: Vec<i64> = self
             .sealed

@@ -20,6 +20,7 @@ fn a_record_comes_back_exactly_as_it_went_in() {
             key: &key,
             text: Some(body),
             metadata: &metadata,
+            passages: &[],
             vector: &vector,
         }])
         .unwrap();
@@ -56,6 +57,7 @@ fn no_text_and_empty_text_are_two_things() {
         key,
         text,
         metadata: &none,
+        passages: &[],
         vector: &[0.0, 0.0],
     };
     fixture
@@ -152,12 +154,14 @@ fn refused(fixture: &Fixture, key: &str, metadata: Value, vector: &[f32]) -> Err
             key: &good,
             text: None,
             metadata: &metadata,
+            passages: &[],
             vector: &[0.0, 0.0],
         },
         NewDocument {
             key: &bad,
             text: None,
             metadata: &metadata,
+            passages: &[],
             vector,
         },
     ];

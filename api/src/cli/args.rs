@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use vinedb::{Device, Filter, IndexSpec, K, Key, MAX_TOP_K, Metric};
+use vinedb::{Border, Device, Filter, IndexSpec, K, Key, MAX_TOP_K, Metric};
 
 use super::params::Given;
 
@@ -106,6 +106,15 @@ pub(crate) struct Create {
     /// Makes a document's text from its fields, such as 'Name: {{ name }}' (Jinja syntax)
     #[arg(long, conflicts_with = "dimension")]
     pub(crate) template: Option<String>,
+    /// Cut long texts into passages of at most this many tokens, each with a vector; a search finds the best of them
+    #[arg(long, value_name = "TOKENS", conflicts_with = "dimension")]
+    pub(crate) chunk: Option<usize>,
+    /// The tokens at a passage's end with which the next one begins [default: 0]
+    #[arg(long, value_name = "TOKENS", requires = "chunk")]
+    pub(crate) overlap: Option<usize>,
+    /// Where texts are preferably cut [default: sentence]
+    #[arg(long, value_name = "sentence|paragraph|token", requires = "chunk", value_parser = border)]
+    pub(crate) chunk_at: Option<Border>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -348,6 +357,10 @@ pub(crate) struct Serve {
 
 fn filter(json: &str) -> Result<Filter, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
+}
+
+fn border(name: &str) -> Result<Border, String> {
+    serde_json::from_value(name.into()).map_err(|error| error.to_string())
 }
 
 fn whole(text: &str, expected: &str) -> Result<usize, String> {

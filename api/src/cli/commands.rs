@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use serde::Serialize;
-use vinedb::{CollectionConfig, Database, Document, Key, Manifest, Options, Rung, Stats};
+use vinedb::{Chunk, CollectionConfig, Database, Document, Key, Manifest, Options, Rung, Stats};
 
 use super::{
     Outcome, args,
@@ -48,6 +48,13 @@ pub(crate) fn create(args: args::Create, home: PathBuf, output: &Output) -> Resu
     if let Some(template) = args.template {
         config = config.template(template);
     }
+    if let Some(tokens) = args.chunk {
+        config = config.chunk(Chunk {
+            tokens,
+            overlap: args.overlap.unwrap_or_default(),
+            at: args.chunk_at.unwrap_or_default(),
+        });
+    }
     let config = config
         .metric(args.metric)
         .index(args.index)
@@ -67,8 +74,14 @@ fn made_of(stats: &Stats) -> String {
         || "vectors that are given".to_owned(),
         |model| format!("text embedded by {}", model.name),
     );
+    let passages = stats.config.chunk.map_or_else(String::new, |chunk| {
+        format!(
+            " in passages of {} tokens, {} of them shared",
+            chunk.tokens, chunk.overlap
+        )
+    });
     format!(
-        "{source}, {} dimensions, metric {}, index {}",
+        "{source}{passages}, {} dimensions, metric {}, index {}",
         stats.dimension, stats.config.metric, stats.config.index
     )
 }
@@ -167,8 +180,16 @@ pub(crate) fn stats(args: args::Stats, home: PathBuf, output: &Output) -> Result
 
 pub(crate) fn stats_text(stats: &Stats) -> String {
     let index = stats.index.as_deref().unwrap_or("none");
+    let passages = stats
+        .passages
+        .map(|count| format!(", {} passages", thousands(count)));
     let mut lines = vec![
-        format!("{}: {} documents", stats.name, thousands(stats.documents)),
+        format!(
+            "{}: {} documents{}",
+            stats.name,
+            thousands(stats.documents),
+            passages.unwrap_or_default()
+        ),
         format!("  {}", made_of(stats)),
         format!(
             "  sealed index {index}, generation {}: {} vectors; {} fresh, {} deleted",

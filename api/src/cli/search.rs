@@ -6,7 +6,9 @@ use std::{
 };
 
 use anyhow::Result;
-use vinedb::{Answer, Collection, EmbeddingOptions, Match, Options, Plan, Query, Rerank, Strategy};
+use vinedb::{
+    Answer, Collection, EmbeddingOptions, Match, Options, Passage, Plan, Query, Rerank, Strategy,
+};
 
 use super::{
     Outcome,
@@ -227,12 +229,10 @@ fn match_text((rank, found): (usize, &Match)) -> String {
         found.key
     )];
     let fields = output::fields(&found.document.metadata);
-    let text = found
-        .document
-        .text
-        .as_deref()
-        .map(output::excerpt)
-        .unwrap_or_default();
+    let text = match &found.passage {
+        Some(passage) => passage_text(passage),
+        None => output::excerpt(found.document.text.as_deref().unwrap_or_default()),
+    };
     lines.extend(
         [fields, text]
             .into_iter()
@@ -240,4 +240,14 @@ fn match_text((rank, found): (usize, &Match)) -> String {
             .map(|line| format!("    {line}")),
     );
     lines.join("\n")
+}
+
+/// The beginning of a passage, and which bytes of the document's text it is.
+fn passage_text(passage: &Passage) -> String {
+    format!(
+        "bytes {} to {}: {}",
+        thousands(passage.start as u64),
+        thousands(passage.end as u64),
+        output::excerpt(&passage.text)
+    )
 }

@@ -1,14 +1,17 @@
 //! Out: an index of the live documents, under their keys where those are numbers.
 
 use std::{
+    collections::HashMap,
     fs::File,
     io::{self, BufWriter, Write},
+    ops::Range,
     path::{Path, PathBuf},
     sync::Arc,
 };
 
 use engine::{Index, Metric, Watch, unwatched};
-use storage::Key;
+use serde::Serialize;
+use storage::{Key, Reader};
 
 use super::{CHUNK, Exported, IndexFile};
 use crate::{
@@ -25,7 +28,7 @@ const ATTEMPTS: usize = 3;
 impl Collection {
     /// Writes the collection's index into the new file `path`, as FAISS itself writes one: the vectors of all documents, and of
     /// none that were deleted. The ids are the keys, where every key is a whole number of 0 or more, else the numbers from 0,
-    /// and `path` with `.keys.jsonl` behind it tells which key each is. For the metric `cosine`, vectors are scaled to length 1.
+    /// and `path` with `.keys.jsonl` behind it tells which key each is; so too, with the passage, where texts are cut into such. For the metric `cosine`, vectors are scaled to length 1.
     ///
     /// # Errors
     /// A file that exists, an empty collection, a kind that FAISS does not have; what building an index and the disk say.
@@ -46,15 +49,15 @@ impl Collection {
                 return Err(Error::io(file, io::ErrorKind::AlreadyExists.into()));
             }
         }
-        let (index, keys) = self.core.whole_index(watch)?;
-        let numbers: Option<Vec<i64>> = keys.iter().map(as_id).collect();
+        let (index, rows) = self.core.whole_index(watch)?;
+        let numbers: Option<Vec<i64>> = rows.iter().map(Row::as_id).collect();
         let listing = match &numbers {
             Some(_) => None,
             None => Some(listing),
         };
-        let numbers = numbers.unwrap_or_else(|| (0..).take(keys.len()).collect());
+        let numbers = numbers.unwrap_or_else(|| (0..).take(rows.len()).collect());
         if let Some(listing) = &listing {
-            write_keys(listing, &keys).map_err(|error| Error::io(listing, error))?;
+            write_rows(listing, &rows).map_err(|error| Error::io(listing, error))?;
         }
         let index = index.index();
         index.export_with_ids(path, &numbers)?;
@@ -64,6 +67,25 @@ impl Collection {
             unit_length,
             keys: listing,
         })
+    }
+}
+
+/// What a row of the index is the vector of.
+#[derive(Serialize)]
+struct Row {
+    key: Key,
+    /// Which bytes of the document's text, where it is cut into passages.
+    #[serde(flatten)]
+    range: Option<Range<usize>>,
+}
+
+impl Row {
+    /// The key, where it can be an id in FAISS and no other row has it.
+    fn as_id(&self) -> Option<i64> {
+        match (&self.key, &self.range) {
+            (Key::Integer(number), None) if *number >= 0 => Some(*number),
+            _ => None,
+        }
     }
 }
 
@@ -83,8 +105,8 @@ impl Whole {
 }
 
 impl Core {
-    /// An index of all live documents and no other, and the key of each of its rows.
-    fn whole_index(&self, watch: Watch<'_>) -> Result<(Whole, Vec<Key>)> {
+    /// An index of all live documents and no other, and what each of its rows is of.
+    fn whole_index(&self, watch: Watch<'_>) -> Result<(Whole, Vec<Row>)> {
         for _ in 0..ATTEMPTS {
             let start = Start::of(self, self.current_view()?)?;
             if start.rows == 0 {
@@ -95,8 +117,8 @@ impl Core {
                 Some(sealed) => Whole::Sealed(sealed),
                 None => Whole::Built(Box::new(live(self, &start, watch)?)),
             };
-            if let Some(keys) = self.keys_of(whole.index().ids())? {
-                return Ok((whole, keys));
+            if let Some(rows) = self.rows_of(whole.index().ids())? {
+                return Ok((whole, rows));
             }
         }
         Err(Error::Changing {
@@ -104,15 +126,34 @@ impl Core {
         })
     }
 
-    /// The keys of these documents; `None` when one of them was deleted meanwhile.
-    fn keys_of(&self, ids: &[i64]) -> Result<Option<Vec<Key>>> {
+    /// What these ids are of; `None` when one of the documents was deleted meanwhile.
+    fn rows_of(&self, ids: &[i64]) -> Result<Option<Vec<Row>>> {
         let reader = self.read()?;
-        let mut keys = Vec::with_capacity(ids.len());
+        let mut rows = Vec::with_capacity(ids.len());
         for ids in ids.chunks(CHUNK) {
-            let records = reader.records(ids, false)?.into_iter();
-            keys.extend(records.map_while(|record| Some(record?.key)));
+            let places = self.places(&reader, ids)?;
+            // Those of one document come one behind the other, and it is read once: its text may be long.
+            let mut documents: Vec<i64> = places.iter().map(|place| place.0).collect();
+            documents.dedup();
+            let records = reader.records(&documents, false)?.into_iter().flatten();
+            let keys: HashMap<i64, Key> = records.map(|record| (record.id, record.key)).collect();
+            rows.extend(places.into_iter().filter_map(|(document, range)| {
+                let key = keys.get(&document)?.clone();
+                Some(Row { key, range })
+            }));
         }
-        Ok((keys.len() == ids.len()).then_some(keys))
+        Ok((rows.len() == ids.len()).then_some(rows))
+    }
+
+    /// The document of each id that is alive, and which bytes of its text, where it is cut into passages.
+    fn places(&self, reader: &Reader<'_>, ids: &[i64]) -> Result<Vec<(i64, Option<Range<usize>>)>> {
+        if !self.has_passages() {
+            return Ok(ids.iter().map(|id| (*id, None)).collect());
+        }
+        let alive = reader.passages(ids)?.into_iter().flatten();
+        Ok(alive
+            .map(|place| (place.document, Some(place.start..place.end)))
+            .collect())
     }
 }
 
@@ -132,24 +173,22 @@ fn live(core: &Core, start: &Start, watch: Watch<'_>) -> Result<Index> {
     build(core, start, order).map(|(index, _)| index)
 }
 
-/// A key that can be an id in FAISS.
-fn as_id(key: &Key) -> Option<i64> {
-    match key {
-        Key::Integer(number) if *number >= 0 => Some(*number),
-        _ => None,
-    }
-}
-
 fn with_ending(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     PathBuf::from(name)
 }
 
-fn write_keys(path: &Path, keys: &[Key]) -> io::Result<()> {
+fn write_rows(path: &Path, rows: &[Row]) -> io::Result<()> {
+    #[derive(Serialize)]
+    struct Line<'a> {
+        id: usize,
+        #[serde(flatten)]
+        row: &'a Row,
+    }
     let mut file = BufWriter::new(File::create_new(path)?);
-    for (id, key) in keys.iter().enumerate() {
-        writeln!(file, "{}", serde_json::json!({"id": id, "key": key}))?;
+    for (id, row) in rows.iter().enumerate() {
+        writeln!(file, "{}", serde_json::to_string(&Line { id, row })?)?;
     }
     file.into_inner()?.sync_all()
 }

@@ -129,6 +129,7 @@ fn fill(store: &Store, foreign: &Foreign, metric: Metric, watch: Watch<'_>) -> R
             key,
             text: None,
             metadata: &metadata,
+            passages: &[],
             vector,
         };
         let pairs = keys.iter().zip(vectors.chunks_exact(foreign.dimension()));

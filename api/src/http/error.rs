@@ -246,7 +246,6 @@ fn of_storage(error: &storage::Error) -> (StatusCode, &'static str) {
         | E::Missing { .. }
         | E::NotACollection { .. }
         | E::NewerVersion { .. }
-        | E::OlderVersion { .. }
         | E::Corrupt { .. }
         | E::NeedsRecovery { .. }
         | E::Io { .. }

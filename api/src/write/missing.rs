@@ -1,4 +1,4 @@
-//! The vectors that documents lack: taken from documents with the same text, waited for, or made by the model.
+//! The vectors that documents lack: taken from documents, or passages, with the same text, waited for, or made by the model.
 //!
 //! Holds no lock while the model works. Which texts are known is `reuse.rs`' matter.
 
@@ -48,12 +48,11 @@ impl Rows {
             return Ok(Vec::new());
         }
         let ids: Vec<i64> = stored.iter().map(|(_, id, _)| *id).collect();
-        let records = core.read()?.records(&ids, true)?;
+        let found = core.texts_of(&core.read()?, &ids)?;
         let mut left = Vec::new();
-        for ((at, _, truncated), record) in stored.iter().zip(records) {
-            let record = record.filter(|record| record.text.as_ref() == Some(&self.texts[*at]));
-            match record.and_then(|record| record.vector) {
-                Some(vector) => {
+        for ((at, _, truncated), found) in stored.iter().zip(found) {
+            match found.filter(|(text, _)| *text == self.texts[*at]) {
+                Some((_, vector)) => {
                     let truncated = *truncated;
                     self.made[*at] = Some(Made { vector, truncated });
                 }
@@ -84,33 +83,40 @@ impl Rows {
             let vector = row.to_vec();
             self.made[*at] = Some(Made { vector, truncated });
         }
-        self.done.embedded += positions.len();
+        self.embedded.extend(positions);
         Ok(())
     }
 
+    /// A document is one that took its vectors if none of them was made for it.
     fn count(&mut self) {
-        let of_texts = self.rows.iter().filter_map(|row| match row.vector {
-            Source::Embed(at) => self.made[at].as_ref(),
-            Source::Given(_) => None,
-        });
-        let truncated: Vec<bool> = of_texts.map(|made| made.truncated).collect();
-        self.done.reused += truncated.len().saturating_sub(self.done.embedded);
-        self.done.truncated = truncated.iter().filter(|truncated| **truncated).count();
+        self.done.embedded += self.embedded.len();
+        for row in &self.rows {
+            let Source::Embed(texts) = &row.vectors else {
+                continue;
+            };
+            let mut took = true;
+            for text in texts {
+                took &= !self.embedded.remove(text);
+            }
+            self.done.reused += usize::from(took);
+            let truncated = |at: &usize| self.made[*at].as_ref().is_some_and(|made| made.truncated);
+            self.done.truncated += usize::from(texts.iter().any(truncated));
+        }
     }
 
-    /// Notes which documents have the vectors of which texts.
+    /// Notes which documents and passages have the vectors of which texts.
     pub(super) fn note(&self, core: &Core, ids: &[i64]) {
-        let noted = self
-            .rows
-            .iter()
-            .zip(ids)
-            .filter_map(|(row, id)| match row.vector {
-                Source::Embed(at) => {
-                    let truncated = self.made[at].as_ref()?.truncated;
-                    Some((self.prints[at], *id, truncated))
-                }
-                Source::Given(_) => None,
-            });
+        let rows = self.rows.iter().zip(ids);
+        let noted = rows.flat_map(|(row, id)| {
+            let texts: &[usize] = match &row.vectors {
+                Source::Embed(texts) => texts,
+                Source::Given(_) => &[],
+            };
+            row.vector_ids(*id).zip(texts).filter_map(|(id, at)| {
+                let truncated = self.made[*at].as_ref()?.truncated;
+                Some((self.prints[*at], id, truncated))
+            })
+        });
         core.texts.stored(noted);
     }
 }

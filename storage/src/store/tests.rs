@@ -18,6 +18,7 @@ fn put(store: &Store, keys: std::ops::Range<i64>) -> Result<Written> {
             key,
             text: None,
             metadata: &metadata,
+            passages: &[],
             vector: &[0.5; 256],
         })
         .collect();

@@ -204,7 +204,7 @@ pub(crate) fn text(summary: &Summary) -> String {
     }
     if summary.truncated > 0 {
         lines.push(format!(
-            "longer than the model reads, so that only the beginning counts: {}",
+            "longer than the model reads, so that only the beginning counts: {} (a collection made with --chunk has passages of them)",
             counted(summary.truncated, "text")
         ));
     }
