@@ -17,6 +17,7 @@ mod import;
 mod mapped;
 mod model;
 mod packages;
+mod passages;
 mod radius;
 #[cfg(feature = "faiss")]
 mod recall;
