@@ -50,6 +50,12 @@ pub(crate) struct Found {
     pub(crate) passage: Option<Passage>,
 }
 
+/// Which bytes of a document's text have vectors, none where it is not cut, and the vectors, one behind the other.
+pub(crate) type Parts = (Vec<Range<usize>>, Vec<f32>);
+
+/// A text and its vector.
+pub(crate) type Worded = (String, Vec<f32>);
+
 /// Checks what can be checked without the model.
 pub(crate) fn check_chunk(chunk: &Chunk) -> Result<()> {
     let Chunk {
@@ -109,24 +115,6 @@ impl Core {
         Ok(passages.iter().map(|passage| passage.id).collect())
     }
 
-    /// Where the passages of a document lie, and their vectors, one behind the other.
-    pub(crate) fn passages_of(
-        &self,
-        reader: &Reader<'_>,
-        document: i64,
-    ) -> Result<(Vec<Range<usize>>, Vec<f32>)> {
-        let passages = reader.passages_of(&[document])?;
-        let ids: Vec<i64> = passages.iter().map(|passage| passage.id).collect();
-        let vectors = reader.vectors(&ids)?.into_iter().flatten();
-        Ok((
-            passages
-                .iter()
-                .map(|place| place.start..place.end)
-                .collect(),
-            vectors.flatten().collect(),
-        ))
-    }
-
     /// The vectors from which a search for what is like a document starts: those of its passages, of a great many some that are
     /// spread evenly.
     pub(crate) fn origins(&self, reader: &Reader<'_>, document: &Record) -> Result<Vec<f32>> {
@@ -142,11 +130,7 @@ impl Core {
     }
 
     /// The text and the vector that stand under each of these ids, those of passages among them.
-    pub(crate) fn texts_of(
-        &self,
-        reader: &Reader<'_>,
-        ids: &[i64],
-    ) -> Result<Vec<Option<(String, Vec<f32>)>>> {
+    pub(crate) fn texts_of(&self, reader: &Reader<'_>, ids: &[i64]) -> Result<Vec<Option<Worded>>> {
         if !self.has_passages() {
             let both = |record: Record| Some((record.text?, record.vector?));
             let records = reader.records(ids, true)?;
@@ -216,6 +200,20 @@ impl Core {
         };
         Ok(hits.iter().zip(records).filter_map(found).collect())
     }
+}
+
+/// Where the passages of a document lie, and their vectors.
+pub(crate) fn passages_of(reader: &Reader<'_>, document: i64) -> Result<Parts> {
+    let passages = reader.passages_of(&[document])?;
+    let ids: Vec<i64> = passages.iter().map(|passage| passage.id).collect();
+    let vectors = reader.vectors(&ids)?.into_iter().flatten();
+    Ok((
+        passages
+            .iter()
+            .map(|place| place.start..place.end)
+            .collect(),
+        vectors.flatten().collect(),
+    ))
 }
 
 fn nearest_passages(

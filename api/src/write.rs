@@ -14,6 +14,7 @@ use storage::{Key, Metadata, NewDocument, Reader, Record};
 use crate::{
     Document, Result, Upserted,
     collection::Core,
+    passages::{Parts, passages_of},
     reuse::{Made, Mine, Print},
 };
 pub(crate) use check::check_vector;
@@ -60,9 +61,6 @@ enum Source {
     Embed(Vec<usize>),
 }
 
-/// A document's vectors, and which bytes of its text they are of, where it is cut.
-type Parts = (Vec<Range<usize>>, Vec<f32>);
-
 /// What the store holds under the keys of these documents, where it has the same text.
 fn stored(
     core: &Core,
@@ -77,7 +75,7 @@ fn stored(
         };
         let parts = match record.vector.take() {
             Some(vector) => (Vec::new(), vector),
-            None => core.passages_of(reader, record.id)?,
+            None => passages_of(reader, record.id)?,
         };
         Ok(Some((record, parts)))
     };

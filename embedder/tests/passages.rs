@@ -11,8 +11,12 @@ static MODEL: LazyLock<OnnxEmbedder> = LazyLock::new(|| open(&Options::default()
 
 /// The model's tokenizer by itself, which counts special tokens too: `[CLS]` and `[SEP]`.
 static TOKENIZER: LazyLock<Tokenizer> = LazyLock::new(|| {
-    let mut tokenizer = Tokenizer::from_file(home::model().join("tokenizer.json")).unwrap();
-    tokenizer.with_padding(None).with_truncation(None).unwrap();
+    let file = home::model().join("tokenizer.json");
+    let mut tokenizer = Tokenizer::from_file(file).expect("the model's tokenizer");
+    tokenizer
+        .with_padding(None)
+        .with_truncation(None)
+        .expect("nothing is cut");
     tokenizer
 });
 
@@ -28,7 +32,7 @@ fn chunk(tokens: usize, overlap: usize, at: Border) -> Chunk {
 
 /// The passages of `text`, after a look at whether they are in order, cover it, and are within `plan`.
 fn checked<'t>(model: &dyn Embed, text: &'t str, plan: &Chunk) -> Vec<&'t str> {
-    let found = passages(model, text, plan).unwrap();
+    let found = passages(model, text, plan).expect("any text is cut");
     let mut covered = 0;
     for range in &found {
         assert!(text[covered..range.start.max(covered)].trim().is_empty());
@@ -41,7 +45,8 @@ fn checked<'t>(model: &dyn Embed, text: &'t str, plan: &Chunk) -> Vec<&'t str> {
 
 fn within(parts: &[&str], tokens: usize) {
     for part in parts {
-        let found = TOKENIZER.encode_fast(*part, true).unwrap().len() - SPECIAL;
+        let found = TOKENIZER.encode_fast(*part, true).expect("tokens");
+        let found = found.len() - SPECIAL;
         assert!(found <= tokens, "{found} of {tokens} in {part:?}");
     }
 }

@@ -264,7 +264,7 @@ impl Pair<'_> {
             .search(&query.clone().params(exact))
             .unwrap()
             .matches;
-        self.check_matches(&found, &passing, origins, true);
+        check_matches(&found, &passing, origins, true);
         for (found, expected) in found.iter().zip(&expected) {
             assert!((f64::from(found.distance) - expected).abs() < 1e-4);
         }
@@ -280,38 +280,38 @@ impl Pair<'_> {
                 "{query:?}: {:?}",
                 answer.plan
             );
-            self.check_matches(&answer.matches, &passing, origins, false);
+            check_matches(&answer.matches, &passing, origins, false);
         }
     }
+}
 
-    fn check_matches(
-        &self,
-        matches: &[Match],
-        passing: &BTreeMap<String, &Row>,
-        origins: &[Vec<f32>],
-        exact: bool,
-    ) {
-        let mut seen = HashSet::new();
-        for found in matches {
-            let row = passing
-                .get(&found.key.to_string())
-                .unwrap_or_else(|| panic!("{} must not be found", found.key));
-            assert!(seen.insert(found.key.to_string()), "{} twice", found.key);
-            assert_eq!(found.document.text.as_ref(), Some(&row.text));
-            let passage = found.passage.as_ref().unwrap();
-            assert_eq!(row.text[passage.start..passage.end], passage.text);
-            let range = passage.start..passage.end;
-            let (_, vector) = row.passages.iter().find(|place| place.0 == range).unwrap();
-            let own = origins
-                .iter()
-                .map(|origin| cosine(origin, vector))
-                .fold(f64::MIN, f64::max);
-            let distance = f64::from(found.distance);
-            assert!(distance < own + 1e-4, "{distance} is more than {own}");
-            assert!(!exact || (row.best(origins) - distance).abs() < 1e-4);
-        }
-        assert!(matches.is_sorted_by(|a, b| a.score >= b.score));
+/// Each is alive, comes once, and is at the distance of the passage that it names.
+fn check_matches(
+    matches: &[Match],
+    passing: &BTreeMap<String, &Row>,
+    origins: &[Vec<f32>],
+    exact: bool,
+) {
+    let mut seen = HashSet::new();
+    for found in matches {
+        let row = passing
+            .get(&found.key.to_string())
+            .unwrap_or_else(|| panic!("{} must not be found", found.key));
+        assert!(seen.insert(found.key.to_string()), "{} twice", found.key);
+        assert_eq!(found.document.text.as_ref(), Some(&row.text));
+        let passage = found.passage.as_ref().unwrap();
+        assert_eq!(row.text[passage.start..passage.end], passage.text);
+        let range = passage.start..passage.end;
+        let (_, vector) = row.passages.iter().find(|place| place.0 == range).unwrap();
+        let own = origins
+            .iter()
+            .map(|origin| cosine(origin, vector))
+            .fold(f64::MIN, f64::max);
+        let distance = f64::from(found.distance);
+        assert!(distance < own + 1e-4, "{distance} is more than {own}");
+        assert!(!exact || (row.best(origins) - distance).abs() < 1e-4);
     }
+    assert!(matches.is_sorted_by(|a, b| a.score >= b.score));
 }
 
 fn run(index: &str, seed: u8) {
