@@ -171,7 +171,9 @@ impl Pair<'_> {
             }
             Step::Compact => {
                 collection.compact().unwrap();
-                assert_eq!(collection.stats().unwrap().fresh, 0);
+                let stats = collection.stats().unwrap();
+                let alive = stats.sealed - stats.deleted;
+                assert_eq!((stats.fresh, alive), (0, self.passages()));
             }
             Step::Reopen => self.reopen(collection, false),
             Step::LoseIndex => self.reopen(collection, true),
@@ -199,6 +201,15 @@ impl Pair<'_> {
             fs::remove_file(index_file(&self.dir.join(NAME))).unwrap();
         }
         self.db = Some(open(self.dir));
+    }
+
+    /// Looks through the whole file, as a restored snapshot is.
+    fn restore(&self) {
+        let snapshot = self.dir.join("snapshot");
+        self.collection().snapshot(&snapshot).unwrap();
+        let restored = self.db.as_ref().unwrap().restore("copy", &snapshot);
+        let stats = restored.unwrap().stats().unwrap();
+        assert_eq!(stats.passages, Some(self.passages() as u64));
     }
 
     fn check(&self, seed: u64) {
@@ -345,6 +356,7 @@ fn run(index: &str, seed: u8) {
             pair.take(step);
             pair.check(u64::from(seed));
         }
+        pair.restore();
         Ok(())
     });
     outcome.unwrap_or_else(|error| panic!("{error}"));
