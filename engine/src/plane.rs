@@ -164,13 +164,11 @@ mod tests {
 
     /// On a line through space, with some width, about (5, 5, 5): far along (1, 1, 0), less along (0, 0, 1).
     fn cloud() -> Vec<f32> {
-        let along = (-50..=50).map(|step| step as f32);
-        along
-            .flat_map(|step| {
-                let wide = if step as i32 % 2 == 0 { 3.0 } else { -3.0 };
-                [5.0 + step, 5.0 + step, 5.0 + wide]
-            })
-            .collect()
+        let point = |step: i16| {
+            let wide = if step % 2 == 0 { 3.0 } else { -3.0 };
+            [5.0 + f32::from(step), 5.0 + f32::from(step), 5.0 + wide]
+        };
+        (-50..=50).flat_map(point).collect()
     }
 
     #[test]

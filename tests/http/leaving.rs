@@ -44,6 +44,14 @@ impl Embed for Patient {
         self.model.identity()
     }
 
+    fn room(&self) -> usize {
+        self.model.room()
+    }
+
+    fn tokens(&self, text: &str) -> Result<Vec<usize>, EmbeddingError> {
+        self.model.tokens(text)
+    }
+
     fn submit(&self, texts: Vec<String>, purpose: Purpose) -> Result<Pending, EmbeddingError> {
         if !self.patient.load(Ordering::Acquire) {
             return self.model.submit(texts, purpose);

@@ -167,7 +167,7 @@ fn memory(embedder: &OnnxEmbedder, texts: &[String], count: usize) -> Result<(),
     for start in (0..count).step_by(AT_A_TIME) {
         let end = (start + AT_A_TIME).min(count);
         embed_all(embedder, &(start..end).map(of).collect::<Vec<_>>())?;
-        if end % every == 0 {
+        if end.is_multiple_of(every) {
             println!(
                 "    after {end:>7}: {:.1} MiB",
                 resident()? / f64::from(1 << 20)
