@@ -2,8 +2,9 @@
 //!
 //! The centroids are learnt from a sample that fits in memory; then every document is assigned to its nearest centroid, page
 //! by page. Mini-batches (Sculley, WWW 2010) would need no sample, but read the collection many times, depend on a learning
-//! rate, and have no objective to compare runs by. A document that is cut into passages has its place by their mean. No read transaction is held from page to page, so that writers' logs do
-//! not grow meanwhile: the documents are those that were there at the start, less what was deleted or replaced since.
+//! rate, and have no objective to compare runs by. A document that is cut into passages has its place by their mean. No read
+//! transaction is held from page to page, so that writers' logs do not grow meanwhile: the documents are those that were
+//! there at the start, less what was deleted or replaced since.
 
 mod answer;
 mod map;

@@ -53,3 +53,25 @@ impl Random {
         bits / (1_u64 << 53) as f64
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn samples_have_the_size_asked_for_and_choose_evenly() {
+        let mut chosen = vec![0; 50];
+        for seed in 0..2000 {
+            let rows = sample_rows(50, 10, seed);
+            assert!(rows.len() == 10 && rows.is_sorted_by(|one, two| one < two));
+            rows.into_iter().for_each(|row| chosen[row] += 1);
+        }
+        // 400 are expected of each, with a standard deviation of 18.
+        assert!(
+            chosen.iter().all(|count| (310..490).contains(count)),
+            "{chosen:?}"
+        );
+        assert_eq!(sample_rows(3, 10, 1), [0, 1, 2]);
+        assert!(sample_rows(3, 0, 1).is_empty() && sample_rows(0, 3, 1).is_empty());
+    }
+}

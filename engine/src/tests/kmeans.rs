@@ -1,15 +1,16 @@
 //! Clusters: their definition holds, they are found where they are, and the same seed finds the same.
 
+use super::choose::groups;
 use super::fixtures::*;
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
 use crate::{
-    Centroids, Clustering, Error, KmeansOptions, Metric, Progress, Stage, Start, choose_k,
-    default_sample, kmeans as watched, sample_rows, unwatched, with_threads,
+    Centroids, Clustering, Error, KmeansOptions, Metric, Progress, Stage, choose_k, default_sample,
+    kmeans as watched, sample_rows, unwatched, with_threads,
 };
 
-const DIMENSION: usize = 16;
+pub(super) const DIMENSION: usize = 16;
 
 fn kmeans(
     points: &[f32],
@@ -21,7 +22,11 @@ fn kmeans(
 }
 
 /// Every point is with the centroid nearest to it, at the distance that is claimed; sizes add up.
-fn assert_is_clustering(points: &[f32], k: usize, options: &KmeansOptions) -> Clustering {
+pub(super) fn assert_is_clustering(
+    points: &[f32],
+    k: usize,
+    options: &KmeansOptions,
+) -> Clustering {
     let clustering = kmeans(points, DIMENSION, k, options).unwrap();
     let metric = if options.spherical {
         Metric::Cosine
@@ -266,88 +271,6 @@ fn points_so_long_that_sums_overflow_are_refused_unless_spherical() {
     }
 }
 
-/// Groups around centres that lie 50 apart in every direction, some points of each.
-fn groups(seed: u64, groups: usize, rows: usize) -> Vec<f32> {
-    let mut random = Random(seed);
-    let centers: Vec<f32> = (0..groups * DIMENSION)
-        .map(|_| f32::from(u8::try_from(random.below(5)).unwrap()) * 50.0 + 1.0)
-        .collect();
-    (0..rows * DIMENSION)
-        .map(|number| {
-            let (row, d) = (number / DIMENSION, number % DIMENSION);
-            centers[row % groups * DIMENSION + d] + random.unit()
-        })
-        .collect()
-}
-
-#[test]
-fn spread_starts_find_every_group_where_random_ones_do_not() {
-    let points = groups(60, 20, 1000);
-    for seed in 0..20 {
-        let spread = KmeansOptions {
-            seed,
-            redo: 2,
-            ..KmeansOptions::default()
-        };
-        let random = KmeansOptions {
-            start: Start::Random,
-            ..spread
-        };
-        let clustering = assert_is_clustering(&points, 20, &spread);
-        assert_eq!(clustering.sizes, [50; 20], "seed {seed}");
-        let clustering = assert_is_clustering(&points, 20, &random);
-        assert_ne!(clustering.sizes, [50; 20], "seed {seed}");
-    }
-}
-
-#[test]
-fn the_number_of_groups_that_lie_apart_is_found() {
-    for planted in [2, 3, 5, 7, 13, 30] {
-        for spherical in [false, true] {
-            let options = KmeansOptions {
-                spherical,
-                ..KmeansOptions::default()
-            };
-            let points = groups(61, planted, 2000);
-            let choice = choose_k(&points, DIMENSION, &options, &unwatched).unwrap();
-            assert_eq!(choice.k, planted, "{choice:?}");
-            let best = choice.scores.iter().map(|tried| tried.score);
-            let best = best.fold(f32::MIN, f32::max);
-            assert!(choice.scores.contains(&crate::Score {
-                k: planted,
-                score: best
-            }));
-            assert!(choice.scores.is_sorted_by(|one, two| one.k < two.k));
-            assert!(best > 0.9 && choice.sampled == 2000, "{choice:?}");
-        }
-    }
-}
-
-#[test]
-fn the_score_is_the_simplified_silhouette() {
-    // Two clusters around 1 and 12: the means of (b - a) / b.
-    let points = [0.0, 1.0, 2.0, 11.0, 12.0, 13.0];
-    let expected = (11.0 / 12.0 + 1.0 + 9.0 / 10.0) / 3.0;
-    let choice = choose_k(&points, 1, &KmeansOptions::default(), &unwatched).unwrap();
-    assert_eq!(choice.k, 2);
-    let [only] = choice.scores[..] else {
-        panic!("{choice:?}")
-    };
-    assert!((only.score - expected).abs() < 1e-5, "{only:?} {expected}");
-}
-
-#[test]
-fn where_nothing_lies_apart_there_is_one_cluster() {
-    for points in [vec![1.0; 3 * DIMENSION], vec![1.0; 100 * DIMENSION]] {
-        let choice = choose_k(&points, DIMENSION, &KmeansOptions::default(), &unwatched).unwrap();
-        assert_eq!(choice.k, 1, "{choice:?}");
-    }
-    assert!(matches!(
-        choose_k(&[], DIMENSION, &KmeansOptions::default(), &unwatched),
-        Err(Error::ParameterRange { .. })
-    ));
-}
-
 #[test]
 fn every_iteration_is_told_and_the_last_says_that_all_is_done() {
     let points = clustered(46, 500, DIMENSION, 5);
@@ -474,21 +397,4 @@ fn pages_are_assigned_as_the_whole_is() {
         centroids.nearest(&points[1..]),
         Err(Error::RaggedVectors { .. })
     ));
-}
-
-#[test]
-fn samples_have_the_size_asked_for_and_choose_evenly() {
-    let mut chosen = vec![0; 50];
-    for seed in 0..2000 {
-        let rows = sample_rows(50, 10, seed);
-        assert!(rows.len() == 10 && rows.is_sorted_by(|one, two| one < two));
-        rows.into_iter().for_each(|row| chosen[row] += 1);
-    }
-    // 400 are expected of each, with a standard deviation of 18.
-    assert!(
-        chosen.iter().all(|count| (310..490).contains(count)),
-        "{chosen:?}"
-    );
-    assert_eq!(sample_rows(3, 10, 1), [0, 1, 2]);
-    assert!(sample_rows(3, 0, 1).is_empty() && sample_rows(0, 3, 1).is_empty());
 }

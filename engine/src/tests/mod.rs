@@ -4,6 +4,7 @@
 mod boundary;
 #[cfg(feature = "faiss")]
 mod bytes;
+mod choose;
 #[cfg(feature = "faiss")] // measured on its kinds
 mod curve;
 mod damage;
