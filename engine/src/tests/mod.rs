@@ -2,8 +2,6 @@
 //! that FAISS gave in Python.
 
 mod boundary;
-#[cfg(feature = "faiss")]
-mod bytes;
 mod choose;
 #[cfg(feature = "faiss")] // measured on its kinds
 mod curve;
@@ -27,6 +25,8 @@ mod operations;
 mod persist;
 #[cfg(feature = "faiss")]
 mod pieces;
+#[cfg(feature = "faiss")]
+mod quick;
 mod recall;
 mod search;
 mod sharing;

@@ -1,7 +1,7 @@
-//! Distances to vectors of one byte per component: against what the index says it keeps, decoded and compared in double
-//! precision; for every way a dimension can fall into blocks of eight.
+//! Distances to vectors of floats, on the way through a graph, and of one byte per component: against what the index says it
+//! keeps, decoded and compared in double precision; for every way a dimension can fall into blocks of eight or sixteen.
 
-use super::fixtures::{Random, build, distance, ids};
+use super::fixtures::{Random, build, clustered, distance, ids};
 use crate::{Kind, Metric, SearchParams, Select};
 
 const ROWS: usize = 300;
@@ -65,6 +65,46 @@ fn a_scan_of_bytes_finds_the_nearest_of_what_they_stand_for() {
                 (f64::from(hit.distance) - truth).abs() < 1e-4,
                 "{metric}: {hit:?}, {truth}"
             );
+        }
+    }
+}
+
+#[test]
+fn distances_on_the_way_through_a_graph_are_true() {
+    let params = SearchParams {
+        ef_search: Some(16),
+        ..SearchParams::DEFAULT
+    };
+    let rows = 4_000;
+    for dimension in [7, 8, 15, 16, 17, 31, 50, 100] {
+        let points = clustered(7, rows, dimension, 20);
+        let query = clustered(8, 1, dimension, 20);
+        for (kind, metrics) in [
+            (
+                "HNSW8",
+                &[Metric::L2, Metric::InnerProduct, Metric::Cosine][..],
+            ),
+            ("HNSW8,SQ8", &[Metric::L2, Metric::InnerProduct]),
+        ] {
+            for &metric in metrics {
+                let index = build(metric, &kind.parse().unwrap(), dimension, &points);
+                let context = format!("{kind}, {metric}, {dimension}");
+                assert!(!index.scans(10, &params, Select::All), "{context}");
+                let hits = index
+                    .search(&query, 10, &params, Select::All)
+                    .unwrap()
+                    .remove(0);
+                let ids: Vec<i64> = hits.iter().map(|hit| hit.id).collect();
+                let kept = index.reconstruct(&ids).unwrap();
+                for (hit, kept) in hits.iter().zip(kept) {
+                    let truth = distance(metric, &query, &kept.unwrap());
+                    let off = (f64::from(hit.distance) - truth).abs();
+                    assert!(
+                        off <= 1e-5 * truth.abs().max(1.0),
+                        "{context}: {hit:?}, {truth}"
+                    );
+                }
+            }
         }
     }
 }
