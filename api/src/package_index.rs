@@ -13,7 +13,7 @@ use std::{
 use base64::{Engine, engine::general_purpose::STANDARD};
 use serde::Deserialize;
 use ureq::{
-    Agent, Body,
+    Agent, Body, ResponseExt,
     http::{Response, StatusCode, header},
     tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem},
 };
@@ -21,7 +21,7 @@ use url::Url;
 
 use crate::{Error, Result, Wheel, home::PackageIndex};
 
-/// How long to wait for a connection, and for an answer to begin.
+/// How long to wait for a connection, for an answer to begin, and for more of it.
 const PATIENCE: Duration = Duration::from_secs(60);
 /// The longest page on a package that is read.
 const PAGE_BYTES: u64 = 16 * 1024 * 1024;
@@ -75,7 +75,14 @@ pub(crate) struct Client {
 impl PackageIndex {
     /// The index's address, without the password that may be in it.
     pub(crate) fn name(&self) -> String {
-        Url::parse(&self.url).map_or_else(|_| self.url.clone(), |url| bare(&url).to_string())
+        match Url::parse(&self.url) {
+            Ok(url) if url.has_host() => bare(&url).to_string(),
+            // Not all of it: who cannot tell where the password stands must not show it.
+            _ => match self.url.rsplit_once('@') {
+                Some((_, behind)) => format!("…@{behind}"),
+                None => self.url.clone(),
+            },
+        }
     }
 }
 
@@ -93,6 +100,7 @@ impl Client {
             .user_agent(concat!("vinedb/", env!("CARGO_PKG_VERSION")))
             .timeout_connect(Some(PATIENCE))
             .timeout_recv_response(Some(PATIENCE))
+            .timeout_per_read(Some(PATIENCE))
             .http_status_as_error(false);
         if let Some(path) = &index.certificates {
             let pem = fs::read(path).map_err(|error| Error::io(path, error))?;
@@ -114,6 +122,8 @@ impl Client {
             .map_err(|error| Failure::Refused(error.to_string()))?;
         let mut response = self.get(&page, 0)?;
         check(&response, &page)?;
+        // Links are meant from where the answer came from, behind redirections.
+        let page = Url::parse(&response.get_uri().to_string()).unwrap_or(page);
         let text = response
             .body_mut()
             .with_config()

@@ -14,7 +14,7 @@ use storage::{Reader, Record};
 use crate::{Error, Result, collection::Core};
 
 /// The most passages of a document that a search for what is like it starts from.
-const MOST_ORIGINS: usize = 256;
+const MOST_ORIGINS: usize = 32;
 
 /// Words of a document that a search found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -116,9 +116,14 @@ impl Core {
     }
 
     /// The vectors from which a search for what is like a document starts: those of its passages, of a great many some that are
-    /// spread evenly.
-    pub(crate) fn origins(&self, reader: &Reader<'_>, document: &Record) -> Result<Vec<f32>> {
+    /// spread evenly; and how many passages there are.
+    pub(crate) fn origins(
+        &self,
+        reader: &Reader<'_>,
+        document: &Record,
+    ) -> Result<(Vec<f32>, usize)> {
         let ids = self.vector_ids(reader, vec![document.id])?;
+        let all = ids.len();
         let few: Vec<i64> = match ids.len() {
             count if count <= MOST_ORIGINS => ids,
             count => (0..MOST_ORIGINS)
@@ -126,7 +131,7 @@ impl Core {
                 .collect(),
         };
         let vectors = reader.vectors(&few)?;
-        Ok(vectors.into_iter().flatten().flatten().collect())
+        Ok((vectors.into_iter().flatten().flatten().collect(), all))
     }
 
     /// The text and the vector that stand under each of these ids, those of passages among them.

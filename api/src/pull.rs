@@ -16,6 +16,7 @@ use embedder::{
 
 use crate::{
     CatalogueModel, Error, ModelInfo, Result, catalogue,
+    folder::share,
     home::models_folder,
     hub::{self, Repository},
     models::{ORIGIN, Origin, check_model_name, model_info},
@@ -92,8 +93,10 @@ pub fn pull_model(home: &Path, pull: &Pull) -> Result<ModelInfo> {
     }
     let source = wanted.open(home, pull)?;
     fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
-    let staged = tempfile::Builder::new()
-        .prefix(".new-")
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".new-");
+    share(&mut builder);
+    let staged = builder
         .tempdir_in(&folder)
         .map_err(|error| Error::io(&folder, error))?;
     let origin = source.fetch(staged.path())?;

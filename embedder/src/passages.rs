@@ -110,7 +110,9 @@ fn cut(text: &str, starts: &[usize], chunk: &Chunk) -> Vec<Range<usize>> {
     while end < starts.len() {
         end = cutter.end(from, end);
         let passage = trimmed(text, place(from)..place(end));
-        if !passage.is_empty() {
+        // Behind blanks at the end of the text there may be nothing that the one before lacks.
+        let last = passages.last().map_or(0, |last: &Range<usize>| last.end);
+        if passage.end > last && !passage.is_empty() {
             passages.push(passage);
         }
         if end < starts.len() {
@@ -149,7 +151,10 @@ fn levels(text: &str, starts: &[usize], at: Border) -> Vec<Level> {
         false => Level::Token,
     }));
     let mut raise = |border: usize, level: Level| {
-        let token = starts.partition_point(|start| *start < border);
+        let behind = starts.partition_point(|start| *start < border);
+        // Some tokenizers have the blank before a word be of its token, which then begins before the sentence does.
+        let is_first = |token: &usize| text[starts[*token]..border].trim().is_empty();
+        let token = behind.checked_sub(1).filter(is_first).unwrap_or(behind);
         if let Some(before) = levels.get_mut(token) {
             *before = level.max(*before);
         }

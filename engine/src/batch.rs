@@ -1,6 +1,7 @@
 //! Many queries side by side: chunks, bounded in memory, over as many threads as the caller may use. A pool of our
 //! own rather than OpenMP's threads, which go on spinning after a search and take the core from whoever works next.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
 
@@ -13,8 +14,7 @@ const CHUNK_BYTES: usize = 32 << 20;
 
 /// Queries in a chunk of walks at least.
 const WALKED_TOGETHER: usize = 16;
-/// Threads in the pool for each processor: a batch waits for helpers that are still at another one's chunk, so there are some
-/// to spare for batches that come at once.
+/// Threads in the pool for each processor, so that there are some to spare for batches that come at once.
 const THREADS_PER_CORE: usize = 4;
 
 /// Threads that stay, since a new one may wait milliseconds for a processor, as long as a whole batch takes; none where the
@@ -99,7 +99,31 @@ fn chunk_rows(rows: usize, threads: usize, bytes_per_query: usize) -> usize {
     share.min(CHUNK_BYTES / bytes_per_query.max(1)).max(1)
 }
 
-/// Runs `work` on this thread and on `threads - 1` of the pool; where there is no pool, on this thread.
+/// Threads of the pool that are at work.
+static BUSY: AtomicUsize = AtomicUsize::new(0);
+
+/// So many of the pool's threads are at work as long as this lives, and by a panic, too.
+struct Taken(usize);
+
+impl Taken {
+    fn new(wanted: usize, pool: &ThreadPool) -> Self {
+        let free = pool
+            .current_num_threads()
+            .saturating_sub(BUSY.load(Ordering::Relaxed));
+        let taken = wanted.min(free);
+        BUSY.fetch_add(taken, Ordering::Relaxed);
+        Self(taken)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        BUSY.fetch_sub(self.0, Ordering::Relaxed);
+    }
+}
+
+/// Runs `work` on this thread and on up to `threads - 1` of the pool: no more than are free, since the end of the work waits
+/// for each to begin.
 pub(crate) fn side_by_side(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
     let Some(pool) = POOL.as_ref().filter(|_| threads > 1) else {
         return work();
@@ -112,8 +136,9 @@ pub(crate) fn side_by_side(threads: usize, work: impl Fn() -> Result<()> + Sync)
             *all = mine;
         }
     };
+    let taken = Taken::new(threads - 1, pool);
     pool.in_place_scope(|scope| {
-        (1..threads).for_each(|_| scope.spawn(|_| take_part()));
+        (0..taken.0).for_each(|_| scope.spawn(|_| take_part()));
         take_part();
     });
     outcomes

@@ -8,13 +8,14 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
 
 use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::hnsw::{Hnsw, Point};
 
 use crate::distance::{between, dot, farness};
 use crate::scan::{Rows, Scan};
-use crate::{Error, Hit, Metric, Result, Select, batch};
+use crate::{Error, Hit, Metric, Result, Select};
 
 mod crate_files;
 mod stored;
@@ -91,7 +92,7 @@ impl Graph {
         let inserted = guarded("add vectors", || {
             insert(links, first, vectors, self.dimension, threads)
         });
-        let added = inserted.flatten().and_then(|()| {
+        let added = inserted.and_then(|()| {
             self.ids.extend_from_slice(ids);
             self.find_points()
         });
@@ -179,13 +180,7 @@ fn new_links(metric: Metric, Shape { m, ef_construction }: Shape, rows: usize) -
 }
 
 /// Inserts rows on as many threads as are allowed, the first of all on one.
-fn insert(
-    links: &Links,
-    first: usize,
-    vectors: &[f32],
-    dimension: usize,
-    threads: usize,
-) -> Result<()> {
+fn insert(links: &Links, first: usize, vectors: &[f32], dimension: usize, threads: usize) {
     let alone = FIRST
         .saturating_sub(first)
         .saturating_mul(dimension)
@@ -196,15 +191,23 @@ fn insert(
     }
     let (first, count) = (first + alone.len() / dimension, together.len() / dimension);
     let next = AtomicUsize::new(0);
-    batch::side_by_side(threads.min(count), || {
+    let work = || {
         loop {
             let row = next.fetch_add(1, Ordering::Relaxed);
             if row >= count {
-                return Ok(());
+                return;
             }
             links.insert_slice((&together[row * dimension..][..dimension], first + row));
         }
-    })
+    };
+    // Threads of its own: it may take long, and those for searches are for what is short.
+    thread::scope(|scope| {
+        for _ in 1..threads.min(count) {
+            // Where no more can be had, those there are do it all.
+            let _ = thread::Builder::new().spawn_scoped(scope, work);
+        }
+        work();
+    });
 }
 
 /// The metric as the crate has it: the smaller the closer, never below 0, never NaN. The crate only compares distances,

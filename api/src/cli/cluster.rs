@@ -28,8 +28,8 @@ pub(crate) fn run(args: args::Cluster, home: PathBuf, output: &Output) -> Result
     steps.finish();
     match found {
         Ok(found) => {
-            plot.map_or(Ok(()), |file| plot::draw(&found, &file))?;
             output.result(&found, text)?;
+            plot.map_or(Ok(()), |file| plot::draw(&found, &file))?;
         }
         Err(error) if error.is_cancelled() && interrupt.is_asked() => {
             return Ok(Outcome::Interrupted);

@@ -23,6 +23,8 @@ pub(super) struct Target<'a> {
     pub(super) truncated: bool,
     /// Hits to ask for, for each document wanted.
     hits_each: usize,
+    /// Passages of the document that the query starts from, all of which are nearest.
+    own: usize,
 }
 
 impl Target<'_> {
@@ -33,7 +35,7 @@ impl Target<'_> {
 
     /// Hits to ask for.
     pub(super) fn wanted(&self) -> usize {
-        self.documents() * self.hits_each
+        self.documents() * self.hits_each + self.own
     }
 
     /// What is nearest to any of the vectors: the `k` best of what `search` finds for each.
@@ -85,7 +87,7 @@ impl Core {
         let mut embedded = self.embed_queries(queries)?.into_iter();
         let mut targets = Vec::with_capacity(queries.len());
         for (number, query) in queries.iter().enumerate() {
-            let mut truncated = false;
+            let (mut truncated, mut own) = (false, 0);
             let vectors = match (&query.text, &query.vector, &query.like) {
                 (Some(_), ..) => {
                     let (vector, cut) = embedded.next().unwrap_or_default();
@@ -99,7 +101,11 @@ impl Core {
                     })?;
                     vector.clone()
                 }
-                (None, None, Some(key)) => self.stored_vectors(key)?,
+                (None, None, Some(key)) => {
+                    let (vectors, passages) = self.stored_vectors(key)?;
+                    own = passages;
+                    vectors
+                }
                 (None, None, None) => Vec::new(),
             };
             let hits_each = if self.has_passages() {
@@ -112,6 +118,7 @@ impl Core {
                 vectors,
                 truncated,
                 hits_each,
+                own,
             });
         }
         Ok(targets)
@@ -132,13 +139,14 @@ impl Core {
         Ok(rows.zip(embedded.truncated().iter().copied()).collect())
     }
 
-    fn stored_vectors(&self, key: &Key) -> Result<Vec<f32>> {
+    /// The vectors that a document has, or some of them, and how many passages.
+    fn stored_vectors(&self, key: &Key) -> Result<(Vec<f32>, usize)> {
         let reader = self.read()?;
         let record = reader.get(std::slice::from_ref(key), !self.has_passages())?;
         let record = record.into_iter().flatten().next();
         let record = record.ok_or_else(|| Error::UnknownKey { key: key.clone() })?;
         match record.vector {
-            Some(vector) => Ok(vector),
+            Some(vector) => Ok((vector, 0)),
             None => self.origins(&reader, &record),
         }
     }

@@ -1,7 +1,7 @@
 //! `vinedb cluster --plot`: the map of the clusters as an SVG picture, with the largest clusters and their words beside it.
 
 use std::{
-    io::Write,
+    fs,
     ops::Range,
     path::{Path, PathBuf},
 };
@@ -12,7 +12,6 @@ use plotters::{
     prelude::*,
     style::text_anchor::{HPos, Pos, VPos},
 };
-use tempfile::NamedTempFile;
 use vinedb::{Cluster, Clusters, Place};
 
 use super::headline;
@@ -49,13 +48,7 @@ pub(super) fn draw(found: &Clusters, file: &Path) -> Result<()> {
         &SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area(),
     )
     .context("the plot")?;
-    let written = || -> Result<()> {
-        let mut whole = NamedTempFile::new_in(folder(file)?)?;
-        whole.write_all(svg.as_bytes())?;
-        whole.persist(file)?;
-        Ok(())
-    };
-    written().with_context(|| file.display().to_string())
+    fs::write(file, svg).with_context(|| file.display().to_string())
 }
 
 fn folder(file: &Path) -> Result<PathBuf> {
