@@ -50,6 +50,21 @@ fn a_short_text_is_one_passage() {
 }
 
 #[test]
+fn a_sentence_begins_with_the_blank_that_its_first_token_has() {
+    let text = "A one two. B three four five. C six.";
+    let with_blanks: Vec<usize> = words(text).iter().map(|at| at.saturating_sub(1)).collect();
+    let found = parts(text, &with_blanks, &chunk(4, 0, Border::Sentence));
+    assert_eq!(found, ["A one two.", "B three four five.", "C six."]);
+}
+
+#[test]
+fn blanks_at_the_end_are_no_passage() {
+    let text = "1 2 3 4 5 6 7 8".to_owned() + &" ".repeat(10_000);
+    let found = by_words(&text, chunk(8, 4, Border::Token));
+    assert_eq!(found, ["1 2 3 4 5 6 7 8"]);
+}
+
+#[test]
 fn by_tokens_each_passage_begins_so_many_before_the_end_of_the_last() {
     let plan = chunk(8, 3, Border::Token);
     let text = "1 2 3 4 5 6 7. 8 9 10 11 12 13 14";
@@ -286,7 +301,13 @@ proptest! {
         let letters = text.char_indices().filter(|(_, c)| !c.is_whitespace());
         let starts = counted(&text, &letters.map(|(at, _)| at).collect::<Vec<_>>());
         let token = |at: usize| starts.partition_point(|start| *start < at);
-        let borders: Vec<usize> = sentences(&text).into_iter().map(token).collect();
+        // A token that has blanks before the border alone belongs to what is behind it.
+        let behind = |at: usize| match token(at) {
+            0 => 0,
+            token if text[starts[token - 1]..at].trim().is_empty() => token - 1,
+            token => token,
+        };
+        let borders: Vec<usize> = sentences(&text).into_iter().map(behind).collect();
         for range in cut(&text, &starts, &chunk(tokens, 0, Border::Sentence)) {
             let (first, end) = (starts.partition_point(|start| *start <= range.start) - 1, token(range.end));
             let in_reach = borders.iter().any(|border| (first + 1..=first + tokens).contains(border));
