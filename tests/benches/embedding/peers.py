@@ -113,7 +113,14 @@ class SentenceTransformers:
 
 
 class FastEmbed:
+    """It wants two more files than a model needs; what is in them is what the tokenizer says itself."""
+
     def __init__(self, folder, texts):
+        names = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+        tokens = {f"{name}_token": token for name, token in names.items()}
+        for file, content in {"tokenizer_config.json": {**tokens, "model_max_length": MAX_TOKENS}, "special_tokens_map.json": tokens}.items():
+            with open(f"{folder}/{file}", "w") as out:
+                json.dump(content, out)
         from fastembed import TextEmbedding
         from fastembed.common.model_description import ModelSource, PoolingType
 
