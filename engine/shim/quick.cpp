@@ -192,36 +192,43 @@ std::unique_ptr<DistanceComputer> quick_distances(const Index& index, const T* d
     return std::make_unique<QuickDistances<T, true>>(data, index.d, trained, sign);
 }
 
-/// Null where they are FAISS's.
-std::unique_ptr<DistanceComputer> quick_distances_of(const Index& index, float sign) {
-    const bool measured = index.metric_type == faiss::METRIC_L2 || index.metric_type == faiss::METRIC_INNER_PRODUCT;
-    if (!measured || size_t(index.d) < WIDE) {
-        return nullptr;
-    }
-    if (auto flat = dynamic_cast<const IndexFlat*>(&index)) {
-        return quick_distances(index, flat->get_xb(), nullptr, sign);
-    }
+/// Whether there are any for this metric and dimension.
+bool is_measured(const Index& index) {
+    const bool metric = index.metric_type == faiss::METRIC_L2 || index.metric_type == faiss::METRIC_INNER_PRODUCT;
+    return metric && size_t(index.d) >= WIDE;
+}
+
+/// The index if it has bytes that are measured here, else null.
+const faiss::IndexScalarQuantizer* measured_bytes(const Index& index) {
     auto bytes = dynamic_cast<const faiss::IndexScalarQuantizer*>(&index);
-    const bool quick = bytes && bytes->sq.qtype == faiss::ScalarQuantizer::QT_8bit;
-    return quick ? quick_distances(index, bytes->codes.data(), bytes->sq.trained.data(), sign) : nullptr;
+    return bytes && bytes->sq.qtype == faiss::ScalarQuantizer::QT_8bit && is_measured(index) ? bytes : nullptr;
+}
+
+std::unique_ptr<DistanceComputer> to_bytes(const faiss::IndexScalarQuantizer& index, float sign) {
+    return quick_distances(index, index.codes.data(), index.sq.trained.data(), sign);
 }
 
 } // namespace
 
 bool shim::has_quick_distances(const Index& index) {
-    // Whole vectors are scanned by FAISS, and what it says of a row is said of it everywhere but on the way through a graph.
-    return !dynamic_cast<const IndexFlat*>(&index) && quick_distances_of(index, 1);
+    return measured_bytes(index);
 }
 
+// Whole vectors are scanned by FAISS, and what it says of a row is said of it everywhere but on the way through a graph.
 std::unique_ptr<DistanceComputer> shim::code_distances(const Index& index) {
-    const bool quick = has_quick_distances(index);
-    return quick ? quick_distances_of(index, 1) : std::unique_ptr<DistanceComputer>(index.get_distance_computer());
+    auto bytes = measured_bytes(index);
+    return bytes ? to_bytes(*bytes, 1) : std::unique_ptr<DistanceComputer>(index.get_distance_computer());
 }
 
 std::unique_ptr<DistanceComputer> shim::graph_distances(const Index& storage) {
     const bool similarity = faiss::is_similarity_metric(storage.metric_type);
-    if (auto quick = quick_distances_of(storage, similarity ? -1 : 1)) {
-        return quick;
+    const float sign = similarity ? -1 : 1;
+    if (auto bytes = measured_bytes(storage)) {
+        return to_bytes(*bytes, sign);
+    }
+    auto flat = dynamic_cast<const IndexFlat*>(&storage);
+    if (flat && is_measured(storage)) {
+        return quick_distances(storage, flat->get_xb(), nullptr, sign);
     }
     std::unique_ptr<DistanceComputer> plain(storage.get_distance_computer());
     if (!similarity) {
