@@ -113,7 +113,7 @@ impl Work<'_> {
         let tallies = self.assign(&centroids, &mut map)?;
         let order = largest_first(&tallies);
         let clusters = self.describe(&centroids, &tallies, &order)?;
-        let map = map.places(self.collection, &order)?;
+        let map = map.map_or(Ok(Vec::new()), |map| map.places(self.collection, &order))?;
         Ok(Clusters {
             documents: tallies.iter().map(|tally| tally.size).sum(),
             sampled: centroids.sampled(),
@@ -159,7 +159,7 @@ impl Work<'_> {
     }
 
     /// Every document to its nearest centroid.
-    fn assign(&self, centroids: &Centroids, map: &mut Map) -> Result<Vec<Tally>> {
+    fn assign(&self, centroids: &Centroids, map: &mut Option<Map>) -> Result<Vec<Tally>> {
         let kept = Kept {
             nearest: self.options.nearest,
             drawn: match self.options.words {
@@ -174,7 +174,8 @@ impl Work<'_> {
             for (&id, near) in ids.iter().zip(&found) {
                 tallies[near.cluster as usize].add(id, *near, spherical, seed);
             }
-            map.add(ids, vectors, &found)
+            map.as_mut()
+                .map_or(Ok(()), |map| map.add(ids, vectors, &found))
         })?;
         Ok(tallies)
     }

@@ -1,7 +1,5 @@
 //! Some documents on the plane in which they differ most, for a picture of the clusters.
 
-use std::collections::HashSet;
-
 use engine::{Nearest, Plane};
 use storage::Record;
 
@@ -10,8 +8,9 @@ use crate::{Collection, Result};
 
 /// The places of those documents that were seen so far.
 pub(super) struct Map {
-    plane: Option<Plane>,
-    wanted: HashSet<i64>,
+    plane: Plane,
+    /// Ascending.
+    wanted: Vec<i64>,
     found: Vec<Found>,
 }
 
@@ -22,33 +21,27 @@ struct Found {
 }
 
 impl Map {
-    /// Of as many documents as were asked for, drawn evenly, on the plane of the sample.
-    pub(super) fn new(work: &Work<'_>, sample: &[f32]) -> Result<Self> {
+    /// Of as many documents as were asked for, drawn evenly, on the plane of the sample; None where none were.
+    pub(super) fn new(work: &Work<'_>, sample: &[f32]) -> Result<Option<Self>> {
         let (ids, options) = (&work.ids, work.options);
-        let plane = match options.map {
-            0 => None,
-            _ => {
-                let dimension = work.collection.dimension();
-                Some(Plane::of(sample, dimension, work.kmeans.spherical)?)
-            }
-        };
+        if options.map == 0 {
+            return Ok(None);
+        }
+        let dimension = work.collection.dimension();
         let rows = engine::sample_rows(ids.len(), options.map, options.seed);
-        Ok(Self {
-            plane,
+        Ok(Some(Self {
+            plane: Plane::of(sample, dimension, work.kmeans.spherical)?,
             wanted: rows.into_iter().map(|row| ids[row]).collect(),
             found: Vec::new(),
-        })
+        }))
     }
 
     /// Takes note of a page of documents.
     pub(super) fn add(&mut self, ids: &[i64], vectors: &[f32], near: &[Nearest]) -> Result<()> {
-        let Some(plane) = &self.plane else {
-            return Ok(());
-        };
         let dimension = vectors.len() / ids.len().max(1);
         for ((&id, vector), near) in ids.iter().zip(vectors.chunks(dimension.max(1))).zip(near) {
-            if self.wanted.contains(&id) {
-                let place = plane.project(vector)?;
+            if self.wanted.binary_search(&id).is_ok() {
+                let place = self.plane.project(vector)?;
                 self.found.extend(place.first().map(|&place| Found {
                     id,
                     cluster: near.cluster as usize,

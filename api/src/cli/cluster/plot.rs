@@ -90,7 +90,7 @@ fn points(places: &[Place], area: &Area<'_>) -> Result<()> {
     let y = range(places.iter().map(|place| place.y));
     // Both axes have one scale, so that what looks near is near.
     let per_pixel = (length(&x) / f64::from(width)).max(length(&y) / f64::from(height));
-    let chart = ChartBuilder::on(area).build_cartesian_2d(
+    let mut chart = ChartBuilder::on(area).build_cartesian_2d(
         widened(&x, per_pixel * f64::from(width)),
         widened(&y, per_pixel * f64::from(height)),
     )?;
@@ -98,7 +98,6 @@ fn points(places: &[Place], area: &Area<'_>) -> Result<()> {
         let at = (f64::from(place.x), f64::from(place.y));
         Circle::new(at, 3, colour(place.cluster).mix(0.7).filled())
     };
-    let mut chart = chart;
     chart.draw_series(places.iter().map(point))?;
     Ok(())
 }
