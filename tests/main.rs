@@ -9,6 +9,7 @@ mod crash;
 #[cfg(feature = "faiss")]
 mod exchange;
 mod golden;
+mod history;
 mod hnsw_rs;
 mod http;
 mod hub;

@@ -5,50 +5,27 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs,
     path::Path,
 };
 
-use proptest::{
-    prelude::*,
-    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
-};
 use vinedb::{Collection, Database, Document, Filter, Key, Match, Metric, Query, SearchParams};
 
-use crate::sample::{
-    WithText, check_distances, closest, config, distance, index_file, vector, writer,
+use crate::{
+    history::{self, Sizes, Step, close, least},
+    sample::{WithText, check_distances, closest, config, distance, vector, writer},
 };
 
 const NAME: &str = "c";
-const CASES: u32 = 5;
 const GROUPS: u64 = 4;
 /// Keys there are: enough that half of them suffice to train on.
 const KEYS: u16 = 600;
 
-#[derive(Debug, Clone)]
-enum Step {
-    /// Keys with the seeds of their vectors; a key that is there is replaced.
-    Upsert(BTreeMap<u16, u64>),
-    /// Other metadata under the same text and vector.
-    Regroup(u16, u64),
-    Delete(Vec<u16>),
-    DeleteGroup(u64),
-    Compact,
-    Reopen,
-    LoseIndex,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => proptest::collection::btree_map(0..KEYS, 1_u64..1 << 40, 1..30).prop_map(Step::Upsert),
-        2 => (0..KEYS, 0..GROUPS).prop_map(|(key, group)| Step::Regroup(key, group)),
-        3 => proptest::collection::vec(0..KEYS, 1..40).prop_map(Step::Delete),
-        1 => (0..GROUPS).prop_map(Step::DeleteGroup),
-        3 => Just(Step::Compact),
-        1 => Just(Step::Reopen),
-        1 => Just(Step::LoseIndex),
-    ]
-}
+const SIZES: Sizes = Sizes {
+    keys: KEYS,
+    groups: GROUPS,
+    upserted: 1..30,
+    deleted: 1..40,
+};
 
 #[derive(Clone)]
 struct Row {
@@ -162,12 +139,7 @@ impl Pair<'_> {
     }
 
     fn reopen(&mut self, collection: Collection, lose: bool) {
-        let sealed = collection.stats().unwrap().generation > 0;
-        drop(collection);
-        self.db = None;
-        if lose && sealed {
-            fs::remove_file(index_file(&self.dir.join(NAME))).unwrap();
-        }
+        close(self.dir, NAME, collection, self.db.take(), lose);
         self.db = Some(writer(self.dir));
     }
 
@@ -301,44 +273,24 @@ impl Pair<'_> {
     }
 }
 
-/// Runs `CASES` random histories; each begins with `fill` documents, which are sealed.
+/// Runs random histories; each begins with `fill` documents, which are sealed.
 fn run(index: &str, metric: Metric, fill: u16) {
-    let config_of_cases = Config {
-        cases: CASES,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[fill.to_le_bytes()[0]; 32]);
-    let steps = proptest::collection::vec((step(), any::<u32>()), 4..14);
-    let mut runner = TestRunner::new_with_rng(config_of_cases, rng);
-    let outcome = runner.run(&steps, |steps| {
+    history::run(fill.to_le_bytes()[0], &SIZES, fill, |steps| {
         let dir = tempfile::tempdir().unwrap();
         let db = writer(dir.path());
         db.create_collection(NAME, config(index, metric)).unwrap();
-        let effort = SearchParams {
-            ef_search: index.to_lowercase().contains("hnsw").then_some(1),
-            nprobe: index.contains("IVF").then_some(1),
-            ..SearchParams::DEFAULT
-        };
         let mut pair = Pair {
             dir: dir.path(),
             db: Some(db),
             metric,
-            effort,
+            effort: least(index),
             rows: BTreeMap::new(),
         };
-        let first = (0..fill)
-            .map(|key| (key, u64::from(key) + (1 << 41)))
-            .collect();
-        pair.take(Step::Upsert(first));
-        pair.take(Step::Compact);
-        for (step, seed) in steps {
+        for (step, number) in steps {
             pair.take(step);
-            pair.check(u64::from(seed));
+            number.into_iter().for_each(|number| pair.check(number));
         }
-        Ok(())
     });
-    outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]

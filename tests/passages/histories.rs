@@ -3,23 +3,21 @@
 
 use std::{
     collections::{BTreeMap, HashSet},
-    fs,
     ops::Range,
     path::Path,
     sync::Arc,
 };
 
-use proptest::{
-    prelude::*,
-    test_runner::{Config, RngAlgorithm, TestRng, TestRunner},
-};
 use vinedb::{
     Border, Chunk, Collection, CollectionConfig, Database, Document, Embed, Filter, HashEmbedder,
     IndexSpec, Key, Match, Options, Purpose, Query, SearchParams,
 };
 use vinedb_tests::{GRAPH, cosine};
 
-use crate::sample::{Rng, eventually, index_file};
+use crate::{
+    history::{self, Sizes, Step, close, least},
+    sample::{Rng, eventually},
+};
 
 const NAME: &str = "c";
 const DIMENSION: usize = 16;
@@ -48,30 +46,12 @@ pub(super) fn open(dir: &Path) -> Database {
     opened.unwrap()
 }
 
-#[derive(Debug, Clone)]
-enum Step {
-    /// Keys with the seeds of their texts; a key that is there is replaced.
-    Upsert(BTreeMap<u16, u64>),
-    /// Other metadata under the same text.
-    Regroup(u16, u64),
-    Delete(Vec<u16>),
-    DeleteGroup(u64),
-    Compact,
-    Reopen,
-    LoseIndex,
-}
-
-fn step() -> impl Strategy<Value = Step> {
-    prop_oneof![
-        6 => proptest::collection::btree_map(0..KEYS, 1_u64..1 << 40, 1..12).prop_map(Step::Upsert),
-        2 => (0..KEYS, 0..GROUPS).prop_map(|(key, group)| Step::Regroup(key, group)),
-        3 => proptest::collection::vec(0..KEYS, 1..12).prop_map(Step::Delete),
-        1 => (0..GROUPS).prop_map(Step::DeleteGroup),
-        3 => Just(Step::Compact),
-        1 => Just(Step::Reopen),
-        1 => Just(Step::LoseIndex),
-    ]
-}
+const SIZES: Sizes = Sizes {
+    keys: KEYS,
+    groups: GROUPS,
+    upserted: 1..12,
+    deleted: 1..12,
+};
 
 /// One to sixty words in sentences.
 fn text(seed: u64) -> String {
@@ -194,12 +174,7 @@ impl Pair<'_> {
     }
 
     fn reopen(&mut self, collection: Collection, lose: bool) {
-        let sealed = collection.stats().unwrap().generation > 0;
-        drop(collection);
-        self.db = None;
-        if lose && sealed {
-            fs::remove_file(index_file(&self.dir.join(NAME))).unwrap();
-        }
+        close(self.dir, NAME, collection, self.db.take(), lose);
         self.db = Some(open(self.dir));
     }
 
@@ -326,14 +301,7 @@ fn check_matches(
 }
 
 fn run(index: &str, seed: u8) {
-    let config = Config {
-        cases: 5,
-        failure_persistence: None,
-        ..Config::default()
-    };
-    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &[seed; 32]);
-    let steps = proptest::collection::vec((step(), any::<u32>()), 4..14);
-    let outcome = TestRunner::new_with_rng(config, rng).run(&steps, |steps| {
+    history::run(seed, &SIZES, KEYS / 2, |steps| {
         let dir = tempfile::tempdir().unwrap();
         let db = open(dir.path());
         let config = CollectionConfig::embedded()
@@ -343,23 +311,15 @@ fn run(index: &str, seed: u8) {
         let mut pair = Pair {
             dir: dir.path(),
             db: Some(db),
-            effort: SearchParams {
-                ef_search: (index == GRAPH).then_some(1),
-                ..SearchParams::DEFAULT
-            },
+            effort: least(index),
             rows: BTreeMap::new(),
         };
-        let first = (0..KEYS / 2).map(|key| (key, u64::from(key) + (1 << 41)));
-        pair.take(Step::Upsert(first.collect()));
-        pair.take(Step::Compact);
-        for (step, seed) in steps {
+        for (step, number) in steps {
             pair.take(step);
-            pair.check(u64::from(seed));
+            number.into_iter().for_each(|number| pair.check(number));
         }
         pair.restore();
-        Ok(())
     });
-    outcome.unwrap_or_else(|error| panic!("{error}"));
 }
 
 #[test]
@@ -370,4 +330,16 @@ fn flat() {
 #[test]
 fn a_graph() {
     run(GRAPH, 2);
+}
+
+#[cfg(feature = "faiss")]
+#[test]
+fn lists_of_codes() {
+    run("IVF2,PQ4x3", 3);
+}
+
+#[cfg(feature = "faiss")]
+#[test]
+fn a_graph_of_bytes() {
+    run("HNSW8,SQ8", 4);
 }
