@@ -138,6 +138,12 @@ impl<T> Planner<T> {
             .collect()
     }
 
+    /// As [`next`](Self::next), of queries alone.
+    pub(crate) fn next_of_queries(&mut self, workers: usize) -> Option<Vec<T>> {
+        let batch = (!self.queries.is_empty()).then(|| self.next_queries(workers))?;
+        Some(batch.into_iter().map(|waiting| waiting.value).collect())
+    }
+
     /// The texts that one of `workers` workers should take now; nothing when nothing waits.
     pub(crate) fn next(&mut self, workers: usize) -> Option<Vec<T>> {
         let documents_wait = !self.documents.is_empty() || !self.generation.is_empty();

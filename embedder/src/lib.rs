@@ -22,6 +22,7 @@
 #![forbid(unsafe_code)]
 
 mod batch;
+mod bulk;
 mod caller;
 pub mod convert;
 mod dense;
@@ -31,6 +32,7 @@ mod given;
 mod hash;
 mod identity;
 mod input;
+mod job;
 mod layers;
 mod model;
 mod modules;
@@ -45,6 +47,7 @@ mod reranker;
 mod runtime;
 mod session;
 mod settings;
+mod slots;
 mod tokenize;
 mod transformer;
 mod worker;

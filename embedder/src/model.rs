@@ -5,15 +5,17 @@
 
 use crate::batch::Size;
 use crate::caller::Caller;
-use crate::embed::{Answer, Embed, Pending, Purpose};
+use crate::embed::{Answer, Embed, Embeddings, Pending, Purpose};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
+use crate::job::{Job, Opener, Run};
 use crate::layers::Layers;
 use crate::runtime;
 use crate::session::{Loading, ModelSession};
 use crate::settings::Settings;
+use crate::slots::Share;
 use crate::tokenize::{Encoding, TextTokenizer};
-use crate::worker::{Job, Limits, Opener, Run, Workers};
+use crate::worker::{Limits, Workers};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;
@@ -30,9 +32,19 @@ pub struct Options {
     /// Sessions at most, each with its own threads and memory (some 100 MB for a small model). 0, the default: as many as
     /// the cores give when each takes its `threads`. The first is opened at once, the others when texts wait.
     pub sessions: usize,
+    /// Sessions more that queries may use while documents are embedded; 1 by default. A query then shares the cores with what
+    /// runs, rather than to wait until a batch of documents is through. Opened when a query first waits for one, with as much
+    /// memory as the others; 0 spares that.
+    pub query_sessions: usize,
     /// Threads per session; 1 by default. Sessions side by side embed more texts per second; more threads answer a single
     /// long text sooner.
     pub threads: usize,
+    /// Whether threads of a session wait for each other busily; false by default. With several threads it gives the
+    /// quickest answer to one text after another, and keeps their cores at work between texts too.
+    pub spin: bool,
+    /// How far the embedding of documents makes way for all else that the machine does, as nice(1) has it: from 0, not at
+    /// all, to 19; 10 by default. Queries have the priority of their callers.
+    pub nice: u8,
     /// Texts per batch at most; 256 by default.
     pub batch_texts: usize,
     /// Tokens per batch at most, padding included; 256 by default. More make a query wait longer behind a bulk import, and gain
@@ -58,7 +70,10 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             sessions: 0,
+            query_sessions: 1,
             threads: 1,
+            spin: false,
+            nice: 10,
             batch_texts: 256,
             token_budget: 256,
             batch_ms: 100,
@@ -87,9 +102,14 @@ impl Options {
                 sessions: 1025.., ..
             } => refuse("sessions", self.sessions, "from 0 (one per core) to 1024"),
             Self {
+                query_sessions: 1025..,
+                ..
+            } => refuse("query_sessions", self.query_sessions, "from 0 to 1024"),
+            Self {
                 threads: 0 | 1025..,
                 ..
             } => refuse("threads", self.threads, "from 1 to 1024"),
+            Self { nice: 20.., .. } => refuse("nice", usize::from(self.nice), "from 0 to 19"),
             Self { batch_texts: 0, .. } => refuse("batch_texts", 0, "at least 1"),
             Self { batch_ms: 0, .. } => refuse("batch_ms", 0, "at least 1"),
             Self {
@@ -109,7 +129,11 @@ impl Options {
             self.sessions
         };
         Limits {
-            sessions,
+            share: Share {
+                sessions,
+                for_queries: self.query_sessions,
+            },
+            nice: self.nice,
             batch: Size {
                 tokens: self.token_budget,
                 texts: self.batch_texts,
@@ -160,16 +184,49 @@ impl OnnxEmbedder {
     }
 
     /// Tokenizes a part of a submission, whose first text is number `start`.
-    fn encode(&self, texts: &[String], start: usize, purpose: Purpose) -> Result<Vec<Encoding>> {
-        let encode = |(offset, text): (usize, &String)| {
+    fn encode(
+        &self,
+        texts: &[impl AsRef<str>],
+        start: usize,
+        purpose: Purpose,
+    ) -> Result<Vec<Encoding>> {
+        let encode = |(offset, text): (usize, _)| {
             self.tokenizer
-                .encode(text, purpose)
+                .encode(AsRef::as_ref(text), purpose)
                 .map_err(|source| Error::Text {
                     index: start + offset,
                     source: Arc::new(source),
                 })
         };
         texts.iter().enumerate().map(encode).collect()
+    }
+
+    /// The vector of one text, made in this thread where that is possible.
+    fn embed_one(&self, text: &str, purpose: Purpose) -> Result<Embeddings> {
+        if Caller::current().has_left() {
+            return Err(Error::Withdrawn);
+        }
+        let encodings = self.encode(&[text], 0, purpose)?;
+        let (tokens, truncated) = (encodings[0].ids.len(), encodings[0].truncated);
+        let dimension = self.identity.dimension;
+        let Some(row) = self.workers.run_here(&encodings[0], purpose) else {
+            let pending = self.queue_one(encodings, truncated, purpose)?;
+            return pending.with_tokens(tokens).wait();
+        };
+        let failed = |source| Error::Text {
+            index: 0,
+            source: Arc::new(source),
+        };
+        let embeddings = Embeddings::new(dimension, row.map_err(failed)?, vec![truncated])?;
+        Ok(embeddings.with_tokens(tokens))
+    }
+
+    fn queue_one(&self, one: Vec<Encoding>, truncated: bool, purpose: Purpose) -> Result<Pending> {
+        let alive = Arc::new(());
+        let (send, answers) = channel();
+        queue(&self.workers, one, 0, (&send, &alive), purpose)?;
+        let dimension = self.identity.dimension;
+        Ok(Pending::waiting(dimension, vec![truncated], answers, alive))
     }
 }
 
@@ -180,6 +237,7 @@ pub(crate) fn opener(settings: &Settings, runtime: &Path, options: &Options) -> 
     let loading = Loading {
         quick: options.quick_start,
         threads: options.threads,
+        spin: options.spin,
     };
     Ok(Box::new(move || {
         let mut session = ModelSession::open(&settings, &layers, &environment, loading)?;
@@ -250,6 +308,16 @@ impl Embed for OnnxEmbedder {
         }
         let dimension = self.identity.dimension;
         Ok(Pending::waiting(dimension, truncated, answers, alive).with_tokens(tokens))
+    }
+
+    fn embed(&self, texts: &[&str], purpose: Purpose) -> Result<Embeddings> {
+        match texts {
+            [text] => self.embed_one(text, purpose),
+            _ => {
+                let texts = texts.iter().map(|&text| text.to_owned()).collect();
+                self.submit(texts, purpose)?.wait()
+            }
+        }
     }
 }
 

@@ -1,7 +1,8 @@
 //! One ONNX session: padded tensors in, one vector per text out.
 //!
-//! Invariant: what comes out has the dimension that the model's files say and is finite. No thread spins while
-//! it waits, and one per session is the usual number: sessions side by side beat threads within one. What goes in is `input.rs`' matter, what comes out `output.rs`'.
+//! Invariant: what comes out has the dimension that the model's files say and is finite. No thread spins while it waits,
+//! unless that is asked for, and one per session is the usual number: sessions side by side beat threads within one. What
+//! goes in is `input.rs`' matter, what comes out `output.rs`'.
 
 use crate::error::{Error, Result};
 use crate::input::Input;
@@ -21,6 +22,8 @@ pub(crate) struct Loading {
     pub(crate) quick: bool,
     /// Threads of the session.
     pub(crate) threads: usize,
+    /// Whether they wait for each other busily.
+    pub(crate) spin: bool,
 }
 
 /// A loaded model. `run` needs it exclusively, so that a worker thread owns it.
@@ -91,7 +94,7 @@ fn load(settings: &Settings, environment: &Environment, loading: Loading) -> ort
         .with_optimization_level(level)?
         .with_intra_threads(loading.threads)?
         .with_inter_threads(1)?
-        .with_intra_op_spinning(false)?
+        .with_intra_op_spinning(loading.spin)?
         .with_inter_op_spinning(false)?
         .with_memory_pattern(false)?
         .with_log_level(ort::logging::LogLevel::Error)?

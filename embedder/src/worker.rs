@@ -1,53 +1,31 @@
-//! Worker threads, each with a session of its own, behind one bounded queue.
+//! Worker threads, one for each session, behind one bounded queue; and the way around it, for a text that finds nobody before it.
 //!
 //! Invariants: every queued text is answered, skipped because its caller left, or its channel closes: nobody waits in
-//! vain. A text that fails, fails alone: the batch is halved until it is found. A panic below costs the session, which is opened anew, never the thread's
-//! callers. Dropping [`Workers`] ends every thread. Which texts go together is `batch.rs`' matter.
+//! vain. A text that fails, fails alone: the batch is halved until it is found. A panic below costs the session, which a
+//! thread opens anew, never the thread's callers. Dropping [`Workers`] ends every thread. Which texts go together is
+//! `batch.rs`' matter, who has a session that of `slots.rs`.
 
 use crate::Purpose;
 use crate::batch::{Planner, Size};
+use crate::bulk::Bulk;
 use crate::caller::Caller;
-use crate::embed::{Answer, LOOK};
+use crate::embed::LOOK;
 use crate::error::{Error, Result};
+use crate::job::{Job, Opener, Outcome, Run, attempt, open_caught};
 use crate::pace::Pace;
+use crate::slots::{Content, Share, Slots};
 use crate::tokenize::Encoding;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::mpsc::Sender;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
-
-/// A session: the vectors of a batch, in its order. Owned by one thread.
-pub(crate) type Run = Box<dyn FnMut(&[&Encoding]) -> Result<Vec<Vec<f32>>> + Send>;
-/// Opens a session.
-pub(crate) type Opener = Box<dyn Fn() -> Result<Run> + Send + Sync>;
-
-/// A text that waits for its vector.
-pub(crate) struct Job {
-    pub(crate) encoding: Encoding,
-    pub(crate) row: usize,
-    pub(crate) answers: Sender<Answer>,
-    /// Gone once what it answers to is dropped.
-    pub(crate) pending: Weak<()>,
-    pub(crate) caller: Caller,
-}
-
-impl Job {
-    fn is_wanted(&self) -> bool {
-        self.pending.strong_count() > 0 && !self.caller.has_left()
-    }
-
-    /// Nobody listening is no error: the caller left.
-    fn answer(&self, answer: Result<Vec<f32>, Arc<Error>>) {
-        let _ = self.answers.send((self.row, answer));
-    }
-}
 
 /// How many sessions and how much waiting.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
-    /// Sessions at most; at least 1.
-    pub(crate) sessions: usize,
+    pub(crate) share: Share,
+    /// How far documents make way for all else, as nice(1) has it.
+    pub(crate) nice: u8,
     /// The largest batch.
     pub(crate) batch: Size,
     /// How long a batch may take, by what the ones before it took.
@@ -56,6 +34,15 @@ pub(crate) struct Limits {
     pub(crate) longest_wait: Duration,
     /// Texts per lane.
     pub(crate) queue_texts: usize,
+}
+
+/// What a worker is to do.
+enum Task {
+    /// A batch, with a session taken for it.
+    Run(Vec<Job>, Content, Run),
+    /// Open a session.
+    Open,
+    End,
 }
 
 /// The threads and their queue.
@@ -76,8 +63,8 @@ struct State {
     pace: Pace,
     /// Since when something has been waiting.
     since: Option<Instant>,
-    workers: usize,
-    idle: usize,
+    /// As many sessions as threads.
+    slots: Slots<Run>,
     closed: bool,
     threads: Vec<JoinHandle<()>>,
 }
@@ -89,8 +76,7 @@ impl Workers {
             planner: Planner::new(limits.batch),
             pace: Pace::default(),
             since: None,
-            workers: 0,
-            idle: 0,
+            slots: Slots::new(limits.share),
             closed: false,
             threads: Vec::new(),
         };
@@ -103,7 +89,7 @@ impl Workers {
         });
         let mut state = shared.lock();
         shared.spawn(&mut state, Some(first));
-        let started = state.workers > 0;
+        let started = state.slots.total() > 0;
         drop(state);
         if started {
             Ok(Self(shared))
@@ -129,11 +115,30 @@ impl Workers {
             state.planner.push(purpose, job.encoding.ids.len(), job);
         }
         self.0.grow(&mut state);
-        if state.workers == 0 {
+        if state.slots.total() == 0 {
             return Err(Error::Closed);
         }
         self.0.work.notify_all();
         Ok(())
+    }
+
+    /// The vector of a text by itself, made in this thread: where nothing waits and a session is free, handing the text to
+    /// another thread and its vector back would take a good part of a short text's time. Nothing where it has to be queued.
+    pub(crate) fn run_here(&self, text: &Encoding, purpose: Purpose) -> Option<Result<Vec<f32>>> {
+        let content = match purpose {
+            Purpose::Query => Content::Queries,
+            Purpose::Document => Content::Documents,
+        };
+        let mut session = Some(self.0.take_idle(content)?);
+        let began = Instant::now();
+        let rows = attempt(&[text], &mut session, &self.0.open);
+        let outcome = Outcome {
+            session,
+            tokens: text.ids.len(),
+            took: rows.is_ok().then(|| began.elapsed()),
+        };
+        self.0.end(outcome, content);
+        Some(rows.and_then(|rows| rows.into_iter().next().ok_or(Error::Closed)))
     }
 }
 
@@ -186,7 +191,7 @@ impl Shared {
     ) -> Result<MutexGuard<'a, State>> {
         while !state.closed
             && !caller.has_left()
-            && state.workers > 0
+            && state.slots.total() > 0
             && self.is_full(&mut state, Purpose::Document)
         {
             let woken = self.room.wait_timeout(state, LOOK);
@@ -199,10 +204,12 @@ impl Shared {
         }
     }
 
-    /// Starts another worker when texts wait and no worker is idle.
+    /// Starts another worker when texts wait that a further session would be used for.
     fn grow(self: &Arc<Self>, state: &mut State) {
-        let backlog = !state.planner.is_empty() && state.idle == 0;
-        if backlog && state.workers < self.limits.sessions && !state.closed {
+        let waits = |purpose| state.planner.len(purpose) > 0;
+        let is_short = waits(Purpose::Query) && state.slots.is_short(Content::Queries)
+            || waits(Purpose::Document) && state.slots.is_short(Content::Documents);
+        if is_short && !state.closed {
             self.spawn(state, None);
         }
     }
@@ -210,61 +217,86 @@ impl Shared {
     /// Failing to start a thread leaves the workers that there are.
     fn spawn(self: &Arc<Self>, state: &mut State, session: Option<Run>) {
         let shared = Arc::clone(self);
-        let name = format!("embedder-{}", state.workers);
+        let name = format!("embedder-{}", state.slots.total());
         let life = move || {
-            let ended = catch_unwind(AssertUnwindSafe(|| shared.work(session)));
+            let ended = catch_unwind(AssertUnwindSafe(|| shared.work()));
             ended.unwrap_or_else(|panic| shared.retire(Error::panicked("worker", &*panic)));
         };
         if let Ok(thread) = std::thread::Builder::new().name(name).spawn(life) {
-            state.workers += 1;
+            state.slots.add(session);
             state.threads.retain(|thread| !thread.is_finished());
             state.threads.push(thread);
         }
     }
 
     /// A worker's life: one batch after the other until the end, or until no session can be had.
-    fn work(self: &Arc<Self>, mut session: Option<Run>) {
+    fn work(self: &Arc<Self>) {
+        let mut bulk = None;
         loop {
-            if session.is_none() {
-                match open_caught(&self.open) {
-                    Ok(opened) => session = Some(opened),
+            match self.next() {
+                Task::End => return,
+                Task::Open => match open_caught(&self.open) {
+                    Ok(session) => self.lock().slots.put(Some(session)),
                     Err(error) => return self.retire(error),
+                },
+                Task::Run(batch, content, session) => {
+                    let outcome = match content {
+                        Content::Documents => self.run_documents(&mut bulk, batch, session),
+                        Content::Queries => Outcome::of(&batch, session, &self.open),
+                    };
+                    self.end(outcome, content);
                 }
-            }
-            let Some(batch) = self.next() else { return };
-            let began = Instant::now();
-            if answer(&batch, &mut session, &self.open) {
-                let longest = batch.iter().map(|job| job.encoding.ids.len()).max();
-                let tokens = longest.unwrap_or(0) * batch.len();
-                self.lock().pace.observe(tokens, began.elapsed());
             }
         }
     }
 
-    /// The next batch of wanted texts; nothing at the end.
-    fn next(self: &Arc<Self>) -> Option<Vec<Job>> {
+    /// Runs a batch that has documents, by the worker's own thread for them where there is to be one and one can be had.
+    fn run_documents(
+        self: &Arc<Self>,
+        bulk: &mut Option<Bulk>,
+        batch: Vec<Job>,
+        session: Run,
+    ) -> Outcome {
+        if bulk.is_none() && self.limits.nice > 0 {
+            let shared = Arc::clone(self);
+            let work = move |batch: Vec<Job>, session| Outcome::of(&batch, session, &shared.open);
+            *bulk = Bulk::start(self.limits.nice, work).ok();
+        }
+        match bulk {
+            Some(bulk) => bulk.run(batch, session),
+            None => Outcome::of(&batch, session, &self.open),
+        }
+    }
+
+    /// What a worker does next; waits for it.
+    fn next(self: &Arc<Self>) -> Task {
         let mut state = self.lock();
         loop {
             if state.closed {
-                return None;
+                return Task::End;
+            }
+            if state.slots.unopened() {
+                return Task::Open;
             }
             if let Some(rest) = self.time_to_fill(&state) {
                 state = self.sleep(state, Some(rest));
                 continue;
             }
             match self.take(&mut state) {
-                Some(batch) if batch.is_empty() => {}
-                Some(batch) => {
+                Some((batch, content, session)) if batch.is_empty() => {
+                    state.slots.give_back(Some(session), content);
+                }
+                Some((batch, content, session)) => {
                     self.grow(&mut state);
-                    return Some(batch);
+                    return Task::Run(batch, content, session);
                 }
                 None => state = self.sleep(state, None),
             }
         }
     }
 
-    /// The wanted texts of the planner's next batch; nothing when nothing waits.
-    fn take(&self, state: &mut State) -> Option<Vec<Job>> {
+    /// The wanted texts of the planner's next batch, and a session for it; nothing when nothing waits or none is to be had.
+    fn take(&self, state: &mut State) -> Option<(Vec<Job>, Content, Run)> {
         let Limits {
             batch,
             longest_batch,
@@ -272,14 +304,52 @@ impl Shared {
         } = self.limits;
         let tokens = state.pace.budget(batch.tokens, longest_batch);
         state.planner.set_tokens(tokens);
-        let workers = state.workers;
-        let mut batch = state.planner.next(workers)?;
+        let documents = state.planner.len(Purpose::Document);
+        let workers = state.slots.sharers();
+        let mut batch = if state.slots.admits(Content::Documents) {
+            state.planner.next(workers)?
+        } else if state.slots.admits(Content::Queries) {
+            state.planner.next_of_queries(workers)?
+        } else {
+            return None;
+        };
+        let content = match state.planner.len(Purpose::Document) < documents {
+            true => Content::Documents,
+            false => Content::Queries,
+        };
         if state.planner.is_empty() {
             state.since = None;
         }
         self.room.notify_all();
         batch.retain(Job::is_wanted);
-        Some(batch)
+        let session = state.slots.take(content)?;
+        Some((batch, content, session))
+    }
+
+    /// A session for a text that has none before it. Documents that wait are passed by queries alone, and only while others
+    /// of them are embedded: else callers who come again and again would keep the sessions from them.
+    fn take_idle(&self, content: Content) -> Option<Run> {
+        let mut state = self.lock();
+        let passes = content == Content::Queries && state.slots.run_documents();
+        let first = state.planner.len(Purpose::Query) == 0
+            && (passes || state.planner.len(Purpose::Document) == 0);
+        match first && self.limits.longest_wait.is_zero() && !state.closed {
+            true => state.slots.take(content),
+            false => None,
+        }
+    }
+
+    /// Takes a session back after a batch.
+    fn end(&self, outcome: Outcome, content: Content) {
+        let mut state = self.lock();
+        let lost = outcome.session.is_none();
+        state.slots.give_back(outcome.session, content);
+        if let Some(took) = outcome.took {
+            state.pace.observe(outcome.tokens, took);
+        }
+        if lost || !state.planner.is_empty() {
+            self.work.notify_all();
+        }
     }
 
     /// How long what waits may still wait for more.
@@ -293,11 +363,10 @@ impl Shared {
     /// Waits for work, at most so long.
     fn sleep<'a>(
         &self,
-        mut state: MutexGuard<'a, State>,
+        state: MutexGuard<'a, State>,
         most: Option<Duration>,
     ) -> MutexGuard<'a, State> {
-        state.idle += 1;
-        let mut state = match most {
+        match most {
             None => self
                 .work
                 .wait(state)
@@ -306,16 +375,14 @@ impl Shared {
                 let woken = self.work.wait_timeout(state, most);
                 woken.unwrap_or_else(PoisonError::into_inner).0
             }
-        };
-        state.idle -= 1;
-        state
+        }
     }
 
     /// Gives up this worker. The last one answers all that wait; a later submission tries again.
     fn retire(&self, error: Error) {
         let mut state = self.lock();
-        state.workers -= 1;
-        if state.workers == 0 {
+        state.slots.lose();
+        if state.slots.total() == 0 {
             let error = Arc::new(error);
             for job in state.planner.drain() {
                 job.answer(Err(Arc::clone(&error)));
@@ -323,43 +390,6 @@ impl Shared {
             self.room.notify_all();
         }
     }
-}
-
-/// Answers every text of `batch`; whether it went through as a whole. When it fails, its halves are tried, down to the texts
-/// at fault, so that only these fail.
-fn answer(batch: &[Job], session: &mut Option<Run>, open: &Opener) -> bool {
-    let encodings: Vec<&Encoding> = batch.iter().map(|job| &job.encoding).collect();
-    match (attempt(&encodings, session, open), batch) {
-        (Ok(rows), _) => {
-            let answered = batch.iter().zip(rows);
-            answered.for_each(|(job, row)| job.answer(Ok(row)));
-            return true;
-        }
-        (Err(error), [job]) => job.answer(Err(Arc::new(error))),
-        (Err(_), _) => {
-            let (first, second) = batch.split_at(batch.len() / 2);
-            answer(first, session, open);
-            answer(second, session, open);
-        }
-    }
-    false
-}
-
-/// Runs a batch; a panic costs the session, since nobody knows what state it is in.
-fn attempt(batch: &[&Encoding], session: &mut Option<Run>, open: &Opener) -> Result<Vec<Vec<f32>>> {
-    let mut run = match session.take() {
-        Some(run) => run,
-        None => open_caught(open)?,
-    };
-    let rows = catch_unwind(AssertUnwindSafe(|| run(batch)))
-        .map_err(|panic| Error::panicked("model", &*panic))?;
-    *session = Some(run);
-    rows
-}
-
-fn open_caught(open: &Opener) -> Result<Run> {
-    catch_unwind(AssertUnwindSafe(open))
-        .unwrap_or_else(|panic| Err(Error::panicked("model", &*panic)))
 }
 
 #[cfg(test)]

@@ -6,10 +6,13 @@
 use super::*;
 use crate::embed::Pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 #[path = "waiting_tests.rs"]
 mod waiting;
+
+#[path = "beside_tests.rs"]
+mod beside;
 
 const BAD: u32 = 1001;
 const PANIC: u32 = 1002;
@@ -90,7 +93,11 @@ impl Rig {
 
 fn limits(sessions: usize, queue_texts: usize) -> Limits {
     Limits {
-        sessions,
+        share: Share {
+            sessions,
+            for_queries: 0,
+        },
+        nice: 10,
         batch: Size {
             tokens: 8,
             texts: 100,

@@ -1,16 +1,17 @@
 //! Embedding against what others make of the same texts and weights, in one run, pass by pass in turn: sentence-transformers
 //! and fastembed as they come, and ONNX Runtime in Python with nothing around it at its quickest setting. Then a short
-//! query, many clients with a text each, and the memory over many texts.
+//! query, many clients with a text each, searches during an import, and the memory over many texts.
 //!
 //! ```text
 //! make bench BENCH=embedding
-//! cargo bench -p vinedb-tests --bench embedding -- [--texts 2000] [--passes 3] [--long 100000]
+//! cargo bench -p vinedb-tests --bench embedding -- [--texts 2000] [--passes 3] [--only query] [--long 100000]
 //! ```
 //!
 //! `VINEDB_DATA` names a folder with wine reviews, as for the bench `import`. The peers lie in the cache folder.
 #![expect(clippy::print_stdout, reason = "a bench prints its results")]
 
 mod clients;
+mod during;
 mod peers;
 #[path = "../reviews.rs"]
 #[expect(dead_code, reason = "the texts alone are wanted here")]
@@ -52,9 +53,20 @@ fn main() -> Result<(), Failure> {
         peers.tokens / texts.len() as f64,
         vinedb::DEFAULT_MODEL,
     );
-    throughput(&mut peers, &int8, &floats, &texts, passes)?;
-    query(&mut peers, &int8)?;
-    clients::report(&int8, &texts, passes)?;
+    let only = measure::text("--only");
+    let wanted = |part| only.as_ref().is_none_or(|only| only == part);
+    if wanted("throughput") {
+        throughput(&mut peers, &int8, &floats, &texts, passes)?;
+    }
+    if wanted("query") {
+        query(&mut peers, &model)?;
+    }
+    if wanted("clients") {
+        clients::report(&int8, &texts, passes)?;
+    }
+    if wanted("during") {
+        during::report(&texts, passes)?;
+    }
     match measure::number("--long", 0)? {
         0 => Ok(()),
         count => memory(&int8, &texts, count),
@@ -129,25 +141,48 @@ fn throughput(
     Ok(())
 }
 
-/// One short query after the other, ours with all that belongs to it, bare ones as tokens already.
-fn query(peers: &mut Peers, embedder: &OnnxEmbedder) -> Result<(), Failure> {
+/// One short query after the other, ours with all that belongs to it, bare ones as tokens already; on one thread, as is our
+/// default, and on all of them, which wait for each other busily, as is ONNX Runtime's.
+fn query(peers: &mut Peers, model: &Path) -> Result<(), Failure> {
+    let cores = std::thread::available_parallelism()?.get();
     let mut rows = Vec::new();
-    for _ in 0..3 {
-        let mut times = Vec::with_capacity(QUERIES);
-        for _ in 0..QUERIES {
-            let start = Instant::now();
-            embedder.embed(&[QUERY], Purpose::Query)?;
-            times.push(start.elapsed().as_secs_f64() * 1e3);
+    for threads in [1, cores] {
+        let options = Options {
+            threads,
+            spin: threads > 1,
+            ..Options::default()
+        };
+        let embedder = OnnxEmbedder::open("model", model, &measure::runtime(), &options)?;
+        let mut turns = Vec::new();
+        for _ in 0..5 {
+            turns.push((answered(&embedder)?, peers.query(QUERY, QUERIES, threads)?));
         }
-        rows.push((median(times), peers.query(QUERY, QUERIES)?));
+        rows.push(vec![
+            threads.to_string(),
+            format!("{:.2}", median(turns.iter().map(|turn| turn.0))),
+            format!("{:.2}", median(turns.iter().map(|turn| turn.1))),
+            spread(turns.iter().map(|(ours, bare)| ours / bare)),
+        ]);
     }
-    let (ours, bare) = (
-        median(rows.iter().map(|row| row.0)),
-        median(rows.iter().map(|row| row.1)),
-    );
-    let ratio = spread(rows.iter().map(|(ours, bare)| ours / bare));
-    println!("A short query, p50: {ours:.2} ms, bare ONNX Runtime {bare:.2} ms, ratio {ratio}\n");
+    let head = [
+        "a short query, threads",
+        "vinedb, p50, ms",
+        "bare ONNX Runtime, p50, ms",
+        "ratio",
+    ];
+    println!("{}", measure::table(&head, &rows));
     Ok(())
+}
+
+/// Milliseconds, the median.
+fn answered(embedder: &OnnxEmbedder) -> Result<f64, Failure> {
+    let mut times = Vec::with_capacity(QUERIES);
+    for _ in 0..QUERIES {
+        let start = Instant::now();
+        embedder.embed(&[QUERY], Purpose::Query)?;
+        times.push(start.elapsed().as_secs_f64() * 1e3);
+    }
+    Ok(median(times.split_off(QUERIES / 10)))
 }
 
 /// Texts of mixed length, over and over, each a little different; what the process holds every so often.
