@@ -3,7 +3,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup tools model build native demo test slim bench peers check sanitize fuzz clean
+.PHONY: help setup tools model client build native demo test slim bench peers check sanitize fuzz clean
 
 export VINEDB_HOME := $(shell realpath -m -- "$${VINEDB_HOME:-$${XDG_CACHE_HOME:-$${HOME:?is not set: set VINEDB_HOME}/.cache}/vinedb}")
 export PATH := $(PATH):$(HOME)/.cargo/bin
@@ -48,7 +48,7 @@ demo: setup build    ## embeds the wine list, answers three questions, serves th
 
 test: TOOLS := --test
 test: export PROFILE := dev
-test: setup          ## every test, with the real model and a real browser
+test: setup client   ## every test, with the real model, a real browser and OpenAI's client
 	$(call timed,Building the tests (the first time takes minutes: FAISS is compiled),\
 	  cargo test --workspace --locked --no-run)
 	@echo '==> Running the tests …'
@@ -59,7 +59,7 @@ SLIM = --no-default-features --features vinedb/cli
 SLIM_PACKAGES = -p vinedb-engine -p vinedb -p vinedb-examples -p vinedb-tests
 slim: TOOLS := --test
 slim: export PROFILE := dev
-slim: setup          ## everything that knows FAISS, built and tested without it: no C++ compiler, no cmake
+slim: setup client   ## everything that knows FAISS, built and tested without it: no C++ compiler, no cmake
 	@if cargo tree --workspace $(SLIM) -e normal,build,dev --locked | grep -E 'faiss|cmake'; then echo 'FAISS is in the build without FAISS' >&2; exit 1; fi
 	$(call timed,Checking the lints without FAISS,CXX=false cargo clippy --workspace --all-targets --locked $(SLIM) -- -D warnings)
 	$(call timed,Building the tests without FAISS,CXX=false cargo test $(SLIM_PACKAGES) --locked $(SLIM) --no-run)
@@ -68,6 +68,9 @@ slim: setup          ## everything that knows FAISS, built and tested without it
 bench: TOOLS := --bench
 bench: setup peers   ## every benchmark, or the one named by BENCH=…, built for this machine's processor
 	$(call timed,Running the benchmarks,$(NATIVE) cargo bench --workspace --locked --bench '$(BENCH)')
+
+client: tools
+	@bash tests/http/setup.sh
 
 peers:
 	@bash tests/benches/setup.sh

@@ -5,7 +5,7 @@
 # and the command, and stops with exit code 1.
 #
 #   engine/setup.sh [--test] [--bench] [--no-pip]
-#     --test    also a browser, for the test of the sommelier page
+#     --test    also a browser, for the test of the sommelier page, and Python's venv, for that of OpenAI's client
 #     --bench   also the Fashion-MNIST vectors, for the benchmarks
 #     --no-pip  without python3 and pip: the runtime and the model are in the cache folder already
 set -euo pipefail
@@ -73,6 +73,11 @@ has_pip() {
   for python in python3 /usr/bin/python3; do "$python" -c 'import pip, zipfile' 2>/dev/null && return; done
   return 1
 }
+has_venv() {
+  local python
+  for python in python3 /usr/bin/python3; do "$python" -c 'import venv, ensurepip' 2>/dev/null && return; done
+  return 1
+}
 has_browser() {   # --version tells a browser from the stand-in that Ubuntu's package leaves where the snap is missing
   local browser
   for browser in chromium chromium-browser google-chrome google-chrome-stable; do
@@ -97,6 +102,7 @@ find_missing() {
   has_cmake || need cmake cmake cmake cmake
   has_ninja || need ninja ninja-build ninja-build ninja
   [ "$pip" = no ] || has_pip || need "python3 with pip" python3-pip python3-pip python-pip
+  [ "$test" = no ] || has_venv || need "Python's venv" python3-venv python3 python
   [ "$test" = no ] || has_browser || need Chromium chromium chromium chromium
   [ "$bench" = no ] || [ -d "$fashion_mnist" ] || need Fashion-MNIST dataset-fashion-mnist "" ""
 }

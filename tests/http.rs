@@ -6,6 +6,7 @@ mod busy;
 mod keys;
 mod leaving;
 mod openai;
+mod openai_process;
 mod passages;
 mod process;
 mod random;

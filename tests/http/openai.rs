@@ -1,5 +1,5 @@
-//! `/v1/embeddings` in OpenAI's words. The bodies are those that its Python client (openai 3.57) sends, which asks for base64
-//! where its caller asks for nothing.
+//! `/v1/embeddings` in OpenAI's words. The bodies are those that its Python client sends, which asks for base64 where its caller
+//! asks for nothing; the client itself is in `openai_process`.
 
 use serde_json::{Value, json};
 

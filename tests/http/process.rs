@@ -13,16 +13,16 @@ use serde_json::{Value, json};
 use vinedb_tests::{Run, Scratch, signal, wait_for};
 
 /// A server that is stopped when this value goes.
-struct Server {
+pub(super) struct Server {
     child: Child,
-    url: String,
+    pub(super) url: String,
     /// Its lines on standard error.
     log: Receiver<String>,
 }
 
 impl Server {
     /// Starts `vinedb serve` on a free port and waits until it says where it listens.
-    fn start(scratch: &Scratch, args: &[&str]) -> Self {
+    pub(super) fn start(scratch: &Scratch, args: &[&str]) -> Self {
         let mut command = scratch.command("serve", &["--addr", "127.0.0.1:0"]);
         let mut child = command
             .args(args)
