@@ -28,10 +28,10 @@ impl Index {
     /// As [`Index::train`]; [`Error::Cancelled`] when told to stop: the index is then as it was.
     pub fn train_with(&mut self, sample: &[f32], watch: Watch<'_>) -> Result<()> {
         self.check_writable()?;
-        let sample = vectors::prepare(sample, self.dimension(), self.metric())?;
         if self.is_trained() {
-            return Ok(());
+            return vectors::check(sample, self.dimension(), self.metric());
         }
+        let sample = vectors::prepare(sample, self.dimension(), self.metric())?;
         let given = sample.len() / self.dimension();
         let minimum = self.kind().min_vectors(self.dimension());
         if given < minimum {

@@ -2,8 +2,10 @@
 //! for cosine, of length 1. FAISS walks off its tables over NaN, so nothing goes around this.
 
 use std::borrow::Cow;
+use std::sync::{Mutex, PoisonError};
 
-use crate::{Error, Metric, Result};
+use crate::batch::side_by_side;
+use crate::{Error, Metric, Result, threads};
 
 /// The largest dimension of an index.
 pub const MAX_DIMENSION: usize = 65_536;
@@ -11,6 +13,9 @@ pub const MAX_DIMENSION: usize = 65_536;
 /// The largest length of a vector (but for cosine, which has none): four times its square is still a number. Less for
 /// `lp` with a large p, and for `jensenshannon`.
 pub const MAX_NORM: f32 = 1e18;
+
+/// Components that a thread scales at a time; fewer are not worth a second thread.
+const SCALED_TOGETHER: usize = 1 << 18;
 
 pub(crate) fn check_dimension(dimension: usize) -> Result<()> {
     if (1..=MAX_DIMENSION).contains(&dimension) {
@@ -39,16 +44,27 @@ pub(crate) fn count(vectors: &[f32], dimension: usize) -> Result<usize> {
     })
 }
 
-/// The vectors as FAISS is to have them: checked, and for cosine copied and scaled to length 1.
-pub(crate) fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Result<Cow<'_, [f32]>> {
+/// Refuses what [`prepare`] refuses.
+pub(crate) fn check(vectors: &[f32], dimension: usize, metric: Metric) -> Result<()> {
     count(vectors, dimension)?;
     if metric == Metric::Cosine {
-        return normalized(vectors, dimension).map(Cow::Owned);
+        let mut rows = vectors.chunks_exact(dimension).enumerate();
+        return rows.try_for_each(|(row, vector)| check_finite(row, vector));
     }
     check_norms(vectors, dimension, longest(metric, dimension))?;
-    if metric.is_for_nonnegative() {
-        check_nonnegative(vectors, dimension, metric)?;
+    match metric.is_for_nonnegative() {
+        true => check_nonnegative(vectors, dimension, metric),
+        false => Ok(()),
     }
+}
+
+/// The vectors as FAISS is to have them: checked, and for cosine copied and scaled to length 1.
+pub(crate) fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Result<Cow<'_, [f32]>> {
+    if metric == Metric::Cosine {
+        count(vectors, dimension)?;
+        return normalized(vectors, dimension).map(Cow::Owned);
+    }
+    check(vectors, dimension, metric)?;
     match metric {
         Metric::Canberra | Metric::BrayCurtis | Metric::JensenShannon => Ok(Cow::Owned(
             vectors.iter().map(|&x| without_zero(x)).collect(),
@@ -119,10 +135,36 @@ pub(crate) fn check_norms(vectors: &[f32], dimension: usize, maximum: f32) -> Re
 }
 
 /// Copies scaled to length 1; a zero vector stays zero. In double precision, where no finite vector of single precision
-/// overflows and none but zero vanishes.
+/// overflows and none but zero vanishes. Many are scaled by as many threads as the caller may use.
 pub(crate) fn normalized(vectors: &[f32], dimension: usize) -> Result<Vec<f32>> {
-    let mut copies = Vec::with_capacity(vectors.len());
-    for (row, vector) in vectors.chunks_exact(dimension).enumerate() {
+    let mut copies = vec![0.0; vectors.len()];
+    let block = (SCALED_TOGETHER / dimension).max(1) * dimension;
+    let blocks = vectors.chunks(block).zip(copies.chunks_mut(block));
+    let threads = threads::allowed().min(blocks.len());
+    let blocks = Mutex::new(blocks);
+    let scaled = side_by_side(threads, || {
+        loop {
+            let next = blocks.lock().unwrap_or_else(PoisonError::into_inner).next();
+            match next {
+                Some((vectors, copies)) => scale(vectors, copies, dimension)?,
+                None => return Ok(()),
+            }
+        }
+    });
+    match scaled {
+        Ok(()) => Ok(copies),
+        Err(error) => vectors
+            .chunks_exact(dimension)
+            .enumerate()
+            .try_for_each(|(row, vector)| check_finite(row, vector))
+            .and(Err(error)),
+    }
+}
+
+/// Fills `copies`; rows in errors are counted from the first of these vectors.
+fn scale(vectors: &[f32], copies: &mut [f32], dimension: usize) -> Result<()> {
+    let rows = vectors.chunks_exact(dimension);
+    for (row, (vector, copy)) in rows.zip(copies.chunks_exact_mut(dimension)).enumerate() {
         let square = square_in_double(vector);
         if !square.is_finite() {
             check_finite(row, vector)?;
@@ -132,13 +174,16 @@ pub(crate) fn normalized(vectors: &[f32], dimension: usize) -> Result<Vec<f32>> 
         } else {
             square.sqrt().recip()
         };
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "rounding to the precision that vectors have"
-        )]
-        copies.extend(vector.iter().map(|&x| (f64::from(x) * scale) as f32));
+        for (to, x) in copy.iter_mut().zip(vector) {
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "rounding to the precision that vectors have"
+            )]
+            let scaled = (f64::from(*x) * scale) as f32;
+            *to = scaled;
+        }
     }
-    Ok(copies)
+    Ok(())
 }
 
 fn check_finite(row: usize, vector: &[f32]) -> Result<()> {
@@ -172,4 +217,51 @@ fn square_in_double(vector: &[f32]) -> f64 {
         }
     }
     sums.iter().sum::<f64>() + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Enough for several threads; 10 components, so that blocks end within no vector.
+    fn many() -> Vec<f32> {
+        let number = |number: usize| f32::from(u16::try_from(number * 31 % 1_009).unwrap()) - 500.0;
+        (0..3 * SCALED_TOGETHER / 10 * 10).map(number).collect()
+    }
+
+    #[test]
+    fn many_vectors_are_scaled_as_each_by_itself() {
+        let (vectors, mut each) = (many(), Vec::new());
+        for vector in vectors.chunks_exact(10) {
+            each.extend(normalized(vector, 10).unwrap());
+        }
+        assert!(normalized(&vectors, 10).unwrap() == each);
+        let length: f32 = each[..10].iter().map(|x| x * x).sum();
+        assert!((length - 1.0).abs() < 1e-6, "{length}");
+    }
+
+    #[test]
+    fn of_bad_vectors_the_first_is_named() {
+        let mut vectors = many();
+        for row in [70_007, 50_003, 30_001] {
+            vectors[row * 10 + 4] = f32::INFINITY;
+        }
+        for refused in [
+            prepare(&vectors, 10, Metric::Cosine).map(drop),
+            check(&vectors, 10, Metric::Cosine),
+            check(&vectors, 10, Metric::L2),
+        ] {
+            let refused = refused.unwrap_err();
+            assert!(
+                matches!(
+                    refused,
+                    Error::NotFinite {
+                        row: 30_001,
+                        component: 4
+                    }
+                ),
+                "{refused}"
+            );
+        }
+    }
 }
