@@ -140,6 +140,10 @@ impl Collection {
     /// any key since this process opened the collection. A
     /// document that is there already, exactly so, is left alone.
     ///
+    /// While somebody searches the collection, writes that outrun compaction wait for it, at most as long as
+    /// [`Options::pace_writes`](crate::Options::pace_writes) says: a search compares new documents one by one. A bulk load that
+    /// nobody searches beside goes at full speed.
+    ///
     /// # Errors
     /// A key that stands twice, a document without text or vector, a vector of another dimension or with NaN or where texts are cut
     /// into passages, a text that is empty or over 16 MiB; what the model or the disk says. Nothing is written then.

@@ -57,7 +57,7 @@ impl Compactor {
         match spawned {
             Ok(handle) => *thread = Some(handle),
             Err(error) => {
-                self.core.background.store(false, Ordering::SeqCst);
+                drop(Running(&self.core));
                 tracing::warn!(%error, collection = self.core.name, "no thread for compaction; it is tried again at the next write")
             }
         }
@@ -88,12 +88,13 @@ fn join(thread: Option<JoinHandle<()>>) {
     }
 }
 
-/// Lowers the flag that a compaction runs in the background, however that ends.
+/// Lowers the flag that a compaction runs in the background, however that ends, and lets go the writes that wait for it.
 struct Running<'a>(&'a Core);
 
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         self.0.background.store(false, Ordering::SeqCst);
+        self.0.pace.look_again();
     }
 }
 
@@ -113,33 +114,43 @@ impl Drop for Retraining<'_> {
     }
 }
 
-/// Compacts while there is need. The flag goes down before the last look, so that a write that comes after that look starts
-/// the next compaction itself.
+/// Compacts while there is need. The flag stays up from one compaction to the next, so that no write slips through between
+/// them, and goes down before the last look, so that a write that comes after that look starts the next one itself.
 fn run(core: &Core) {
+    let is_next = || !core.stopping.load(Ordering::Acquire) && is_due(core);
     loop {
         let running = Running(core);
-        let order = Order {
-            effort: Effort::Background,
-            retrain: false,
-            watch: &|_| match is_wanted(core) {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
-            },
-        };
-        match compact(core, order) {
-            Ok(()) => {}
-            Err(Error::Engine(engine::Error::Cancelled)) => return,
-            Err(error) => {
-                tracing::warn!(%error, collection = core.name, "compaction failed; searches go on without it");
+        loop {
+            if !has_compacted(core) {
                 return;
+            }
+            if !is_next() {
+                break;
             }
         }
         drop(running);
-        if core.stopping.load(Ordering::Acquire)
-            || !is_due(core)
-            || core.background.swap(true, Ordering::SeqCst)
-        {
+        if !is_next() || core.background.swap(true, Ordering::SeqCst) {
             return;
+        }
+    }
+}
+
+/// Compacts once, for nobody; whether that went well.
+fn has_compacted(core: &Core) -> bool {
+    let order = Order {
+        effort: Effort::Background,
+        retrain: false,
+        watch: &|_| match is_wanted(core) {
+            true => ControlFlow::Continue(()),
+            false => ControlFlow::Break(()),
+        },
+    };
+    match compact(core, order) {
+        Ok(()) => true,
+        Err(Error::Engine(engine::Error::Cancelled)) => false,
+        Err(error) => {
+            tracing::warn!(%error, collection = core.name, "compaction failed; searches go on without it");
+            false
         }
     }
 }
@@ -152,8 +163,12 @@ fn is_wanted(core: &Core) -> bool {
 fn is_due(core: &Core) -> bool {
     let view = core.view.load();
     let sealed = view.sealed_len();
-    view.fresh_len() >= FRESH_MINIMUM.max(sealed / FRESH_SHARE)
-        || dead(&view) > Effort::Background.tolerates(sealed, core)
+    view.fresh_len() >= due_at(sealed) || dead(&view) > Effort::Background.tolerates(sealed, core)
+}
+
+/// So many fresh rows are worth a compaction beside this many sealed ones.
+pub(crate) fn due_at(sealed: usize) -> usize {
+    FRESH_MINIMUM.max(sealed / FRESH_SHARE)
 }
 
 /// Deleted ids that the sealed index may still hold.
@@ -305,6 +320,7 @@ fn compact(core: &Core, order: Order<'_>) -> Result<()> {
     if !matches!(sealed, Ok(true)) {
         core.frozen.store(0, Ordering::Release);
     }
+    core.pace.look_again();
     sealed.map(drop)
 }
 

@@ -5,6 +5,7 @@ use std::{
     fmt, fs,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use embedder::Embed;
@@ -87,6 +88,14 @@ impl Options {
     #[must_use]
     pub fn mapped(mut self, mapped: bool) -> Self {
         self.upkeep.mapped = mapped;
+        self
+    }
+
+    /// How long, at most, a write of documents waits for the compaction that it outruns while somebody searches
+    /// ([`Collection::upsert`]); zero: it never waits. Less keeps writes prompt, more keeps searches quick. Default: 10 s.
+    #[must_use]
+    pub fn pace_writes(mut self, at_most: Duration) -> Self {
+        self.upkeep.patience = at_most;
         self
     }
 
@@ -247,7 +256,16 @@ impl Database {
     /// # Errors
     /// When the folder cannot be read.
     pub fn collections(&self) -> Result<Vec<String>> {
-        self.names()
+        let dir = &self.inner.dir;
+        let entries = fs::read_dir(dir).map_err(|error| Error::io(dir, error))?;
+        let mut names: Vec<String> = entries
+            .flatten()
+            .filter(|entry| entry.path().join(DOCUMENTS).is_file())
+            .filter_map(|entry| entry.file_name().into_string().ok())
+            .filter(|name| check_name(name).is_ok())
+            .collect();
+        names.sort_unstable();
+        Ok(names)
     }
 
     /// Drops a collection with all its documents. Handles on it answer with an error from then on.
@@ -278,7 +296,7 @@ impl Database {
     }
 
     fn check_known(&self, name: &str) -> Result<()> {
-        let known = self.names()?;
+        let known = self.collections()?;
         if known.iter().any(|candidate| candidate == name) {
             return Ok(());
         }
@@ -339,19 +357,6 @@ impl Database {
             self.inner.lock.clone(),
             self.inner.upkeep,
         )
-    }
-
-    fn names(&self) -> Result<Vec<String>> {
-        let dir = &self.inner.dir;
-        let entries = fs::read_dir(dir).map_err(|error| Error::io(dir, error))?;
-        let mut names: Vec<String> = entries
-            .flatten()
-            .filter(|entry| entry.path().join(DOCUMENTS).is_file())
-            .filter_map(|entry| entry.file_name().into_string().ok())
-            .filter(|name| check_name(name).is_ok())
-            .collect();
-        names.sort_unstable();
-        Ok(names)
     }
 
     fn locked(&self, mut config: CollectionConfig) -> Result<Locked> {

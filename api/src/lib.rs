@@ -44,6 +44,7 @@ mod hub;
 mod lock;
 mod measure;
 mod models;
+mod pacing;
 #[cfg(feature = "hub")]
 mod package_index;
 mod passages;

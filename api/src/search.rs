@@ -48,13 +48,16 @@ impl Collection {
     pub fn search_batch(&self, queries: &[Query]) -> Result<Vec<Answer>> {
         let started = Instant::now();
         let core = &self.core;
+        core.pace.searched(started);
         queries.iter().try_for_each(Query::validate)?;
         let targets = core.targets(queries)?;
         let mut answers = core.answer_all(&targets)?;
         for (query, answer) in queries.iter().zip(&mut answers) {
             core.rerank(query, answer)?;
         }
-        let took_ms = started.elapsed().as_secs_f64() * 1e3;
+        let took = started.elapsed();
+        core.pace.searched(started + took);
+        let took_ms = took.as_secs_f64() * 1e3;
         answers
             .iter_mut()
             .for_each(|answer| answer.took_ms = took_ms);

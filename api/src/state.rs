@@ -1,6 +1,6 @@
 //! What all handles on a collection share: the document store, the view that searches see, the locks.
 //!
-//! Lock order is compacting, then writing, then the store's own. A write commits first and joins the view before `writing` is let
+//! Lock order is compacting, then writing, then the store's own; none is held while a write waits for its turn (`pacing`). A write commits first and joins the view before `writing` is let
 //! go, so the view never runs ahead of the store, and lags behind it only while a write is between the two.
 
 use std::{
@@ -9,6 +9,7 @@ use std::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicI64, AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use arc_swap::ArcSwap;
@@ -18,8 +19,8 @@ use storage::{Access, Reader, Store};
 
 use crate::{
     Error, Result, compaction::Compactor, config::Locked, database::DOCUMENTS,
-    folder::FileIdentity, lock::Lock, models::Models, recovery, reuse::Texts, template::Template,
-    view::View,
+    folder::FileIdentity, lock::Lock, models::Models, pacing::Pace, recovery, reuse::Texts,
+    template::Template, view::View,
 };
 
 /// What all handles on a collection share.
@@ -43,6 +44,7 @@ pub(crate) struct Core {
     /// Callers who wait for an index that learns anew: what the background builds meanwhile would be thrown away.
     pub(crate) retraining: AtomicUsize,
     pub(crate) dropped: AtomicBool,
+    pub(crate) pace: Pace,
     /// Which file the documents are in; another process may drop a collection and make one of the same name.
     pub(crate) identity: FileIdentity,
     /// Held while anything may still write here; `None` for a reader.
@@ -57,6 +59,8 @@ pub(crate) struct Upkeep {
     pub(crate) compact_at: f32,
     /// Whether sealed indexes stay in their files and are mapped from there.
     pub(crate) mapped: bool,
+    /// The longest that a write waits for the compaction that it outruns.
+    pub(crate) patience: Duration,
 }
 
 impl Default for Upkeep {
@@ -64,6 +68,7 @@ impl Default for Upkeep {
         Self {
             compact_at: 0.2,
             mapped: false,
+            patience: Duration::from_secs(10),
         }
     }
 }
@@ -115,6 +120,7 @@ impl Core {
             stopping: AtomicBool::new(false),
             retraining: AtomicUsize::new(0),
             dropped: AtomicBool::new(false),
+            pace: Pace::default(),
             identity,
             lock,
             upkeep,
@@ -179,6 +185,7 @@ impl Core {
     /// could make its log anew by name, and an old handle leaves what stands under its names alone.
     pub(crate) fn retire(&self) {
         self.dropped.store(true, Ordering::Release);
+        self.pace.look_again();
         drop(self.writing.lock());
     }
 

@@ -205,7 +205,10 @@ impl Rows {
 
     /// Commits the rows in one transaction and shows them to searches.
     pub(crate) fn commit(mut self, core: &Core) -> Result<Upserted> {
-        let writing = core.start_writing()?;
+        let writing = match self.rows.is_empty() {
+            true => core.start_writing()?,
+            false => core.start_adding()?,
+        };
         self.recheck(core)?;
         self.done.unchanged = self.unchanged.len();
         if self.rows.is_empty() {
