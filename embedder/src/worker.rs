@@ -262,10 +262,15 @@ impl Shared {
             let work = move |batch: Vec<Job>, session| Outcome::of(&batch, session, &shared.open);
             *bulk = Bulk::start(self.limits.nice, work).ok();
         }
-        match bulk {
-            Some(bulk) => bulk.run(batch, session),
-            None => Outcome::of(&batch, session, &self.open),
+        let Some(thread) = bulk else {
+            return Outcome::of(&batch, session, &self.open);
+        };
+        let outcome = thread.run(batch, session);
+        if outcome.session.is_none() {
+            // Perhaps the thread is lost with it.
+            *bulk = None;
         }
+        outcome
     }
 
     /// What a worker does next; waits for it.
@@ -297,12 +302,8 @@ impl Shared {
 
     /// The wanted texts of the planner's next batch, and a session for it; nothing when nothing waits or none is to be had.
     fn take(&self, state: &mut State) -> Option<(Vec<Job>, Content, Run)> {
-        let Limits {
-            batch,
-            longest_batch,
-            ..
-        } = self.limits;
-        let tokens = state.pace.budget(batch.tokens, longest_batch);
+        let limits = &self.limits;
+        let tokens = state.pace.budget(limits.batch.tokens, limits.longest_batch);
         state.planner.set_tokens(tokens);
         let documents = state.planner.len(Purpose::Document);
         let workers = state.slots.sharers();
