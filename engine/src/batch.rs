@@ -1,9 +1,12 @@
 //! Many queries side by side: chunks, bounded in memory, over as many threads as the caller may use. A pool of our
-//! own rather than OpenMP's threads, which go on spinning after a search and take the core from whoever works next.
+//! own rather than OpenMP's threads, which go on spinning after a search and take the core from whoever works next: ours
+//! give way to everybody, and sleep after half a millisecond.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{LazyLock, Mutex, PoisonError};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
@@ -13,9 +16,13 @@ use crate::{Hit, Result, threads};
 const CHUNK_BYTES: usize = 32 << 20;
 
 /// Queries in a chunk of walks at least.
-const WALKED_TOGETHER: usize = 16;
+const WALKED_TOGETHER: usize = 4;
 /// Threads in the pool for each processor, so that there are some to spare for batches that come at once.
 const THREADS_PER_CORE: usize = 4;
+
+/// How long a thread that has nothing to do stays awake: on a virtual machine, a processor that rests may take milliseconds
+/// to come back.
+const AWAKE_FOR: Duration = Duration::from_micros(500);
 
 /// Threads that stay, since a new one may wait milliseconds for a processor, as long as a whole batch takes; none where the
 /// system gives none.
@@ -52,7 +59,7 @@ where
     let threads = threads::allowed().min(rows);
     let chunk = chunk_rows(rows, threads, bytes_per_query);
     let chunk = match together {
-        Together::Walked if threads > 1 => chunk.min(WALKED_TOGETHER.max(chunk / 4)),
+        Together::Walked if threads > 1 => chunk.min(WALKED_TOGETHER.max(chunk / 16)),
         _ => chunk,
     };
     in_chunks(queries, dimension, chunk, search)
@@ -122,6 +129,33 @@ impl Drop for Taken {
     }
 }
 
+thread_local! {
+    /// Whether the thread looks for the next batch already.
+    static AWAKE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Has this thread of the pool look for the next batch a little longer before it goes to sleep.
+fn stay_awake(pool: &ThreadPool) {
+    if !AWAKE.replace(true) {
+        pool.spawn(|| {
+            while awake_while(|| !matches!(rayon::yield_now(), Some(rayon::Yield::Executed))) {}
+            AWAKE.set(false);
+        });
+    }
+}
+
+/// Waits for the end of something that ends soon, without sleep, but letting everybody else go first; whether it ended.
+fn awake_while(holds: impl Fn() -> bool) -> bool {
+    let since = Instant::now();
+    while since.elapsed() < AWAKE_FOR {
+        if !holds() {
+            return true;
+        }
+        thread::yield_now();
+    }
+    false
+}
+
 /// Runs `work` on this thread and on up to `threads - 1` of the pool: no more than are free, since the end of the work waits
 /// for each to begin.
 pub(crate) fn side_by_side(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
@@ -137,9 +171,17 @@ pub(crate) fn side_by_side(threads: usize, work: impl Fn() -> Result<()> + Sync)
         }
     };
     let taken = Taken::new(threads - 1, pool);
+    let helping = AtomicUsize::new(taken.0);
     pool.in_place_scope(|scope| {
-        (0..taken.0).for_each(|_| scope.spawn(|_| take_part()));
+        for _ in 0..taken.0 {
+            scope.spawn(|_| {
+                take_part();
+                helping.fetch_sub(1, Ordering::Release);
+                stay_awake(pool);
+            });
+        }
         take_part();
+        awake_while(|| helping.load(Ordering::Acquire) > 0);
     });
     outcomes
         .into_inner()
