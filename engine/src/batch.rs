@@ -159,7 +159,8 @@ fn awake_while(holds: impl Fn() -> bool) -> bool {
 /// Runs `work` on this thread and on up to `threads - 1` of the pool: no more than are free, since the end of the work waits
 /// for each to begin.
 pub(crate) fn side_by_side(threads: usize, work: impl Fn() -> Result<()> + Sync) -> Result<()> {
-    let Some(pool) = POOL.as_ref().filter(|_| threads > 1) else {
+    // The pool is not made before something is to be shared.
+    let Some(pool) = (threads > 1).then(|| POOL.as_ref()).flatten() else {
         return work();
     };
     let outcomes = Mutex::new(Ok(()));
