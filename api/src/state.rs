@@ -1,7 +1,8 @@
 //! What all handles on a collection share: the document store, the view that searches see, the locks.
 //!
-//! Lock order is compacting, then writing, then the store's own; none is held while a write waits for its turn (`pacing`). A write commits first and joins the view before `writing` is let
-//! go, so the view never runs ahead of the store, and lags behind it only while a write is between the two.
+//! Lock order is compacting, then writing, then the store's own; none is held while a write waits for its turn (`pacing`).
+//! A write commits first and joins the view before `writing` is let go, so the view never runs ahead of the store, and lags
+//! behind it only while a write is between the two.
 
 use std::{
     path::{Path, PathBuf},

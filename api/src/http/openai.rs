@@ -129,9 +129,9 @@ fn answer(state: &AppState, body: &Body) -> Result<Answer, Failure> {
         InputType::Query => Purpose::Query,
         InputType::Document => Purpose::Document,
     };
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let embedded = model
-        .submit(texts, purpose)
-        .and_then(embedder::Pending::wait)
+        .embed(&texts, purpose)
         .map_err(|error| Failure::from(crate::Error::from(error)))?;
     let normalize = identity.normalize && dimension < identity.dimension;
     Ok(Answer {

@@ -76,8 +76,8 @@ impl Rows {
         if positions.is_empty() {
             return Ok(());
         }
-        let texts = positions.iter().map(|at| self.texts[*at].clone()).collect();
-        let embedded = core.model()?.submit(texts, Purpose::Document)?.wait()?;
+        let texts: Vec<&str> = positions.iter().map(|at| &*self.texts[*at]).collect();
+        let embedded = core.model()?.embed(&texts, Purpose::Document)?;
         let rows = embedded.rows().zip(embedded.truncated());
         for (at, (row, &truncated)) in positions.iter().zip(rows) {
             let vector = row.to_vec();
