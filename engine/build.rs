@@ -12,13 +12,14 @@ fn main() {
 mod shim {
     use std::path::PathBuf;
 
-    const SOURCES: [&str; 16] = [
+    const SOURCES: [&str; 18] = [
         "shim/adding.cpp",
         "shim/content.cpp",
         "shim/describe.cpp",
         "shim/foreign.cpp",
         "shim/growth.cpp",
         "shim/handle.cpp",
+        "shim/joining.cpp",
         "shim/linking.cpp",
         "shim/mapped.cpp",
         "shim/nsg.cpp",
@@ -29,6 +30,7 @@ mod shim {
         "shim/scan.cpp",
         "shim/search.cpp",
         "shim/shape.cpp",
+        "shim/walking.cpp",
     ];
 
     pub(super) fn compile() {

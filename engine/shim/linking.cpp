@@ -74,14 +74,12 @@ struct Walker {
 
     /// Fills `rows`, closest first, -1 behind them.
     void walk(int breadth) {
-        faiss::SearchParametersHNSW parameters;
-        parameters.efSearch = breadth;
         idx_t found[BREADTH];
         using Results = faiss::HeapBlockResultHandler<HNSW::C>;
         Results results(1, far, found, breadth);
-        Results::SingleResultHandler result(results);
+        Found result(results);
         result.begin(0);
-        index.hnsw.search(*distances, result, visited, &parameters);
+        walk_graph(index, *distances, visited, breadth, nullptr, result);
         result.end();
         std::copy(found, found + breadth, rows);
     }
@@ -224,7 +222,7 @@ void shim::link_graph(IndexHNSW& index, const float* x, const Steps& steps) {
             } else {
                 walker.look_for(row);
             }
-            index.hnsw.add_with_locks(*walker.distances, int(level), row, locks.all, walker.visited, full);
+            join_graph(index, row, full, *walker.distances, walker.visited, locks.all.data());
         });
     }
 }

@@ -207,22 +207,19 @@ void any_search(const Index& index, const Search& search) {
 
 } // namespace
 
-/// IndexHNSW::search, less its OpenMP region.
+/// IndexHNSW::search, less its OpenMP region, by a walk of our own.
 void shim::search_graph(const IndexHNSW& index, const Search& search) {
     Visited table(index.ntotal);
     faiss::VisitedTable& visited = *table;
-    faiss::SearchParametersHNSW parameters;
-    parameters.efSearch = int(search.breadth);
-    parameters.sel = search.selector;
     using Results = faiss::HeapBlockResultHandler<faiss::HNSW::C>;
     Results results(search.n, search.distances, search.rows, search.k);
-    Results::SingleResultHandler result(results);
+    Found result(results);
     auto computer = graph_distances(*index.storage);
     for (idx_t q = 0; q < search.n; q++) {
         result.begin(q);
         computer->set_query(search.x + q * index.d);
         leave_out(visited, search.stranger);
-        index.hnsw.search(*computer, result, visited, &parameters);
+        walk_graph(index, *computer, visited, int(search.breadth), search.selector, result);
         result.end();
     }
     if (faiss::is_similarity_metric(index.metric_type)) {

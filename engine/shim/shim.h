@@ -20,7 +20,9 @@
 #include <faiss/IndexIDMap.h>
 #include <faiss/IndexIVFFlat.h>
 #include <faiss/IndexNSG.h>
+#include <faiss/impl/AuxIndexStructures.h>
 #include <faiss/impl/DistanceComputer.h>
+#include <faiss/impl/ResultHandler.h>
 #include <faiss/impl/io.h>
 
 /// What one search asks for. Mirrors `Ask` in ffi/native.rs.
@@ -158,6 +160,29 @@ struct Steps {
 /// Links those vectors of a graph that are stored and not linked yet, all at once: by x, or where that is null, by what
 /// is stored of them.
 void link_graph(IndexHNSW& index, const float* x, const Steps& steps);
+
+/// Where a search's matches go: at most k, of each query.
+using Found = faiss::HeapBlockResultHandler<faiss::HNSW::C>::SingleResultHandler;
+
+/// Searches a graph for what the distances are to; rows that are marked as visited are left out, the others marked no longer
+/// afterwards.
+void walk_graph(
+        const IndexHNSW& index,
+        faiss::DistanceComputer& distances,
+        faiss::VisitedTable& visited,
+        int breadth,
+        const faiss::IDSelector* selector,
+        Found& found);
+
+/// Links a stored row of a graph, to which the distances are, with those close to it. With `full`, choosing links leaves none
+/// of the places on the lowest layer empty. There is a lock for each row; other rows may join at the same time.
+void join_graph(
+        IndexHNSW& index,
+        faiss::HNSW::storage_idx_t row,
+        bool full,
+        faiss::DistanceComputer& distances,
+        faiss::VisitedTable& visited,
+        omp_lock_t* locks);
 
 /// Has every vector of a graph be found by whoever looks for it.
 void reach(IndexHNSW& index, idx_t first, const Steps& steps);

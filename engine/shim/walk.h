@@ -1,0 +1,88 @@
+// One step of a walk through a graph (HNSW). Nearly all the time of a walk goes by waiting for memory; so all the vectors
+// that a step will measure are asked for at once, before the first of them is.
+
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+#include <faiss/IndexFlatCodes.h>
+#include <faiss/IndexHNSW.h>
+#include <faiss/impl/AuxIndexStructures.h>
+#include <faiss/impl/DistanceComputer.h>
+
+namespace shim {
+
+/// Asks memory for what the storage keeps of a row: for its beginning, behind which the processor reads ahead by itself.
+struct Ahead {
+    static constexpr size_t LINE = 64;
+    static constexpr size_t MOST = 6 * LINE;
+    const uint8_t* codes = nullptr;
+    size_t size = 0;
+
+    explicit Ahead(const faiss::Index& storage) {
+        if (auto flat = dynamic_cast<const faiss::IndexFlatCodes*>(&storage)) {
+            codes = flat->codes.data();
+            size = flat->code_size;
+        }
+    }
+
+    void ask(size_t row) const {
+        const uint8_t* const code = codes + row * size;
+        const size_t asked = std::min(size, MOST);
+        for (size_t at = 0; at < asked; at += LINE) {
+            __builtin_prefetch(code + at);
+        }
+        if (asked > 0) {
+            __builtin_prefetch(code + asked - 1);
+        }
+    }
+};
+
+struct Walk {
+    using Row = faiss::HNSW::storage_idx_t;
+    const faiss::HNSW& hnsw;
+    const Ahead ahead;
+    faiss::DistanceComputer& distances;
+    faiss::VisitedTable& visited;
+    std::vector<Row> step;
+
+    Walk(const faiss::IndexHNSW& index, faiss::DistanceComputer& distances, faiss::VisitedTable& visited)
+            : hnsw(index.hnsw), ahead(*index.storage), distances(distances), visited(visited) {}
+
+    /// Measures those that a row leads to on a layer and that were not visited, and calls `take` with each and its distance.
+    template <class Take>
+    void measure_around(Row at, int layer, const Take& take) {
+        look_around(at, layer);
+        size_t i = 0;
+        for (; i + 4 <= step.size(); i += 4) {
+            float to[4];
+            distances.distances_batch_4(step[i], step[i + 1], step[i + 2], step[i + 3], to[0], to[1], to[2], to[3]);
+            for (size_t j = 0; j < 4; j++) {
+                take(step[i + j], to[j]);
+            }
+        }
+        for (; i < step.size(); i++) {
+            take(step[i], distances(step[i]));
+        }
+    }
+
+private:
+    void look_around(Row at, int layer) {
+        size_t begin, end;
+        hnsw.neighbor_range(at, layer, &begin, &end);
+        const Row* const links = hnsw.neighbors.data();
+        step.clear();
+        for (size_t i = begin; i < end && links[i] >= 0; i++) {
+            const Row other = links[i];
+            if (!visited.get(other)) {
+                visited.set(other);
+                ahead.ask(other);
+                step.push_back(other);
+            }
+        }
+    }
+};
+
+} // namespace shim
