@@ -22,6 +22,8 @@ const TRAINING_PER_CENTROID: usize = 256;
 const TRAINING_FOR_RANGES: usize = 65_536;
 /// With so many times the rows that it learned from, an index learns anew.
 const RETRAIN_AT: usize = 4;
+/// In the background every vector of a graph is looked for once it has grown by one in so many since the last time.
+const REACH_SHARE: usize = 2;
 /// Decides which vectors are trained on: the same rows train the same index.
 const TRAINING_SEED: u64 = 0x7261_696e;
 /// Vectors read between two reports.
@@ -80,14 +82,15 @@ fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bo
     let (mut index, keeps_removed) = match reusable {
         Some(sealed) => {
             let mut index = sealed.index.try_clone()?;
-            if order.effort == Effort::Background {
-                known = index.len();
-            }
+            known = index.len();
             let rid = kind.can_remove();
             if rid {
                 index.remove(&start.view.deleted)?;
             }
             add_rows(core, &mut index, sealed.seal.last_id, start, order)?;
+            if order.effort == Effort::Foreground || has_changed(&index) {
+                known = 0;
+            }
             (index, !rid && !start.view.deleted.is_empty())
         }
         None => (anew(core, start, kind, order)?, false),
@@ -105,6 +108,11 @@ fn can_reuse(core: &Core, index: &Index, kind: &Kind, start: &Start, order: Orde
         && kind.can_grow()
         && !has_outgrown(index, start.rows)
         && (kind.can_remove() || dead(&start.view) <= order.effort.tolerates(index.len(), core))
+}
+
+/// Whether the index has grown so much that vectors of before may be missed.
+fn has_changed(index: &Index) -> bool {
+    index.len() - index.reached() > index.reached() / REACH_SHARE
 }
 
 /// Whether there are many times the rows that the index learned from, and more of them are of use.

@@ -222,7 +222,7 @@ pub(crate) struct Order<'a> {
 
 impl Collection {
     /// Folds everything written so far into the sealed index, and builds it anew, without what was deleted, when more than one
-    /// in twenty of its vectors are. Searches and writes go on meanwhile. Returns at once when there is nothing to do.
+    /// in twenty of its vectors are; in a graph, every vector that a short walk misses gets a link. Searches and writes go on meanwhile. Returns at once when there is nothing to do.
     ///
     /// # Errors
     /// When the handle is read-only, or the index cannot be built or written.
@@ -306,6 +306,7 @@ impl Start {
         self.view.fresh_len() == 0
             && dead(&self.view) <= order.effort.tolerates(self.view.sealed_len(), core)
             && !self.lost
+            && !(order.effort == Effort::Foreground && self.view.may_miss())
             && !(order.retrain && self.rows > 0)
     }
 }
@@ -363,5 +364,55 @@ mod tests {
         drop(retraining);
         run(&collection.core);
         assert_eq!(collection.stats().unwrap().sealed, 5_000);
+    }
+
+    /// Two numbers for each key, at no two keys the same.
+    #[cfg(feature = "faiss")]
+    fn write(collection: &Collection, keys: std::ops::Range<i16>) {
+        let vector = |key: i16| vec![f32::from(key).sin(), f32::from(key)];
+        let documents = keys.map(|key| Document::from_vector(i64::from(key), vector(key)));
+        collection.upsert(documents.collect()).unwrap();
+    }
+
+    #[cfg(feature = "faiss")]
+    #[test]
+    fn a_graph_is_looked_through_now_and_then_as_it_grows_and_whenever_it_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let database = Database::open(folder.path()).unwrap();
+        let config = CollectionConfig::given(2).metric(engine::Metric::L2);
+        let config = config.index(engine::IndexSpec::from(engine::Kind::hnsw(8)));
+        let collection = database.create_collection("c", config).unwrap();
+        let state = || {
+            let view = collection.core.view.load();
+            let sealed = view.sealed.as_ref().unwrap();
+            (
+                sealed.index.reached(),
+                sealed.index.len(),
+                sealed.seal.generation,
+            )
+        };
+        // The test decides when the background compacts.
+        collection.core.background.store(true, Ordering::SeqCst);
+        write(&collection, 0..12_000);
+        assert!(has_compacted(&collection.core));
+        assert_eq!(state(), (12_000, 12_000, 1));
+        write(&collection, 12_000..17_000);
+        assert!(has_compacted(&collection.core));
+        assert_eq!(
+            state(),
+            (12_000, 17_000, 2),
+            "it has grown by less than half"
+        );
+        write(&collection, 17_000..22_000);
+        assert!(has_compacted(&collection.core));
+        assert_eq!(state(), (22_000, 22_000, 3));
+        write(&collection, 22_000..27_000);
+        assert!(has_compacted(&collection.core));
+        assert_eq!(state(), (22_000, 27_000, 4));
+        collection.compact().unwrap();
+        assert_eq!(state(), (27_000, 27_000, 5));
+        collection.compact().unwrap();
+        assert_eq!(state(), (27_000, 27_000, 5), "there is nothing left to do");
+        collection.core.background.store(false, Ordering::SeqCst);
     }
 }

@@ -92,6 +92,13 @@ impl View {
         self.sealed.as_ref().map_or(0, |sealed| sealed.index.len())
     }
 
+    /// Whether the sealed index is a graph that grew since all of its vectors were looked for.
+    pub(crate) fn may_miss(&self) -> bool {
+        self.sealed
+            .as_ref()
+            .is_some_and(|sealed| sealed.index.reached() < sealed.index.len())
+    }
+
     pub(crate) fn fresh_len(&self) -> usize {
         self.fresh.iter().map(|segment| segment.read().len()).sum()
     }

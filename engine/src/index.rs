@@ -13,6 +13,7 @@ pub struct Index {
     metric: Metric,
     kind: Kind,
     trained_on: usize,
+    pub(crate) reached: usize,
     pub(crate) curve: Option<Curve>,
     read_only: bool,
 }
@@ -32,6 +33,7 @@ impl Index {
             metric,
             kind: kind.clone(),
             trained_on: 0,
+            reached: 0,
             curve: None,
             read_only: false,
         })
@@ -50,6 +52,7 @@ impl Index {
             metric,
             kind,
             trained_on,
+            reached: 0,
             curve: None,
             read_only: false,
         }
@@ -81,7 +84,7 @@ impl Index {
 
     /// Has the index, which is trained or empty, be held by another back end.
     pub(crate) fn replace_backend(&mut self, raw: Backend, trained_on: usize) {
-        (self.raw, self.trained_on) = (raw, trained_on);
+        (self.raw, self.trained_on, self.reached) = (raw, trained_on, 0);
     }
 
     pub(crate) fn raw_mut(&mut self) -> &mut Backend {

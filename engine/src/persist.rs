@@ -73,6 +73,7 @@ impl Index {
             metric: self.metric(),
             kind: self.kind().clone(),
             trained_on: self.trained_on() as u64,
+            reached: self.reached() as u64,
             stamp: *stamp,
             curve: self.curve.clone(),
             payload_bytes: 0,
@@ -105,13 +106,12 @@ impl Index {
         let start = payload
             .fill_buf()
             .map_err(|source| Error::io(path, source))?;
-        let mut index = if Backend::is_ours(start) {
+        let index = if Backend::is_ours(start) {
             read_ours(&mut payload, path, &header)
         } else {
             read_of_faiss(&mut payload, path, &header)
         }?;
-        index.curve = header.curve;
-        Ok(index)
+        Ok(index.known_by(header))
     }
 
     /// As [`Index::load`], for searching alone, and with what is large left in the file: the system reads what searches
@@ -133,12 +133,18 @@ impl Index {
             let of_faiss = header.payload_bytes > 0 && !Backend::is_ours(&first);
             if of_faiss && header.kind.maps() {
                 let raw = found(RawIndex::map(&file, start), path)?;
-                let mut index = adopt(raw, path, &header)?.for_reading();
-                index.curve = header.curve;
-                return Ok(index);
+                let index = adopt(raw, path, &header)?.for_reading();
+                return Ok(index.known_by(header));
             }
         }
         Self::load(path, expected).map(Self::for_reading)
+    }
+
+    /// The same, with what its header alone says about it.
+    fn known_by(mut self, header: Header) -> Self {
+        self.reached = usize::try_from(header.reached).unwrap_or(usize::MAX);
+        self.curve = header.curve;
+        self
     }
 }
 

@@ -11,7 +11,7 @@ use super::Stamp;
 use crate::{Curve, Error, Kind, Metric, Result};
 
 const MAGIC: &[u8; 8] = b"VINEDBIX";
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Magic, version, length of the header.
 const PREFIX: usize = 16;
 const CHECKSUM: usize = 8;
@@ -27,6 +27,7 @@ pub(super) struct Header {
     pub(super) metric: Metric,
     pub(super) kind: Kind,
     pub(super) trained_on: u64,
+    pub(super) reached: u64,
     pub(super) stamp: Stamp,
     pub(super) curve: Option<Curve>,
     /// 0 for an index that is not trained or has no row: there is nothing but its kind.

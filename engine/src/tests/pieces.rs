@@ -4,7 +4,7 @@
 use std::ops::ControlFlow;
 
 use super::fixtures::*;
-use crate::{Error, Index, Kind, Metric, Result, SearchParams, Select, unwatched};
+use crate::{Error, Index, Kind, Metric, Result, SearchParams, Select, Stamp, unwatched};
 
 const DIMENSION: usize = 16;
 const ROWS: usize = 20_000;
@@ -94,6 +94,39 @@ fn vectors_that_walks_miss_are_found() {
 }
 
 #[test]
+fn an_index_knows_up_to_where_it_was_looked_through() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index");
+    let stamp = Stamp::default();
+    let points = in_order(65);
+    let some = &points[..PIECE * DIMENSION];
+    let more = &points[PIECE * DIMENSION..2 * PIECE * DIMENSION];
+    let all = ids(2 * PIECE);
+    let mut graph = empty(&Kind::hnsw(8), some);
+    graph.add(&all[..PIECE], some).unwrap();
+    assert_eq!(graph.reached(), 0);
+    graph.reach(0, &unwatched).unwrap();
+    assert_eq!(graph.reached(), PIECE);
+    graph.add(&all[PIECE..], more).unwrap();
+    graph.reach(PIECE, &unwatched).unwrap();
+    assert_eq!(graph.reached(), PIECE, "only the new ones were looked for");
+    graph.save(&path, &stamp).unwrap();
+    for mut index in [
+        graph.try_clone().unwrap(),
+        Index::load(&path, &stamp).unwrap(),
+    ] {
+        assert_eq!(index.reached(), PIECE);
+        index.reach(0, &unwatched).unwrap();
+        assert_eq!(index.reached(), 2 * PIECE);
+    }
+    assert_eq!(Index::load_mapped(&path, &stamp).unwrap().reached(), PIECE);
+
+    let mut flat = empty(&Kind::flat(), some);
+    flat.add(&all[..PIECE], some).unwrap();
+    assert_eq!(flat.reached(), PIECE, "nothing is missed in it");
+}
+
+#[test]
 fn what_is_stopped_leaves_an_index_as_new() {
     let points = in_order(64);
     let kind: Kind = "HNSW16,SQ8".parse().unwrap();
@@ -111,5 +144,5 @@ fn what_is_stopped_leaves_an_index_as_new() {
     assert_eq!(index.len(), ROWS);
     let stopped = index.reach(0, &stop);
     assert!(matches!(stopped, Err(Error::Cancelled)), "{stopped:?}");
-    assert_eq!(index.len(), ROWS);
+    assert_eq!((index.len(), index.reached()), (ROWS, 0));
 }

@@ -41,6 +41,16 @@ impl<'a> Live<'a> {
         self.rows.len()
     }
 
+    pub(crate) fn dimension(&self) -> usize {
+        self.words.dimension
+    }
+
+    pub(crate) fn documents(&self) -> impl Iterator<Item = Document> {
+        self.rows
+            .iter()
+            .map(|(&key, &row)| document(key, self.word(row)))
+    }
+
     /// Deletes 30 % of the documents and gives 30 % other vectors, in the collection and here.
     pub(crate) fn churn(&mut self, collection: &Collection) -> Result<(), Failure> {
         let share = self.len() * 3 / 10;
