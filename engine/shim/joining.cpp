@@ -95,8 +95,10 @@ struct Newcomer {
         hnsw.neighbor_range(from, level, &begin, &end);
         Row* const first = hnsw.neighbors.data() + begin;
         Row* const last = hnsw.neighbors.data() + end;
-        if (last[-1] < 0) {
-            *std::find(first, last, -1) = to;
+        // A graph that comes from elsewhere may have free places in the middle, behind which nobody looks.
+        Row* const free = std::find_if(first, last, [](Row other) { return other < 0; });
+        if (free != last) {
+            *free = to;
             return;
         }
         std::for_each(first, last, [&](Row other) { walk.ahead.ask(other); });
@@ -127,11 +129,11 @@ void shim::join_graph(IndexHNSW& index, Row row, bool full, DistanceComputer& di
     if (nearest < 0) {
         return;
     }
+    Walk walk(index, distances, visited);
     float distance = distances(nearest);
     for (; layer > level; layer--) {
-        faiss::greedy_update_nearest(hnsw, distances, layer, nearest, distance);
+        walk.descend(nearest, distance, layer);
     }
-    Walk walk(index, distances, visited);
     Newcomer newcomer{hnsw, walk, distances, row, full, locks};
     for (; layer >= 0; layer--) {
         newcomer.link(nearest, distance, layer);

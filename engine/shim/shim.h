@@ -164,8 +164,8 @@ void link_graph(IndexHNSW& index, const float* x, const Steps& steps);
 /// Where a search's matches go: at most k, of each query.
 using Found = faiss::HeapBlockResultHandler<faiss::HNSW::C>::SingleResultHandler;
 
-/// Searches a graph for what the distances are to; rows that are marked as visited are left out, the others marked no longer
-/// afterwards.
+/// Searches a graph for what the distances are to. A row that is marked as visited is left out, unless the walk has to begin
+/// there: then it is not found, and left for any other. No row is marked afterwards.
 void walk_graph(
         const IndexHNSW& index,
         faiss::DistanceComputer& distances,

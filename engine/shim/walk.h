@@ -51,10 +51,31 @@ struct Walk {
     Walk(const faiss::IndexHNSW& index, faiss::DistanceComputer& distances, faiss::VisitedTable& visited)
             : hnsw(index.hnsw), ahead(*index.storage), distances(distances), visited(visited) {}
 
-    /// Measures those that a row leads to on a layer and that were not visited, and calls `take` with each and its distance.
+    /// Goes to closer rows on a layer until none that its links lead to is closer. Rows that are marked as visited are left out.
+    void descend(Row& nearest, float& distance, int layer) {
+        for (Row before = -1; before != nearest;) {
+            before = nearest;
+            look_around(nearest, layer, false);
+            measure([&](Row row, float to_row) {
+                if (to_row < distance) {
+                    nearest = row;
+                    distance = to_row;
+                }
+            });
+        }
+    }
+
+    /// Measures those that a row leads to on a layer and that are not marked as visited, and marks them; calls `take` with
+    /// each and its distance.
     template <class Take>
     void measure_around(Row at, int layer, const Take& take) {
-        look_around(at, layer);
+        look_around(at, layer, true);
+        measure(take);
+    }
+
+private:
+    template <class Take>
+    void measure(const Take& take) {
         size_t i = 0;
         for (; i + 4 <= step.size(); i += 4) {
             float to[4];
@@ -68,16 +89,21 @@ struct Walk {
         }
     }
 
-private:
-    void look_around(Row at, int layer) {
+    /// Has `step` be those that a row leads to and that are not marked.
+    void look_around(Row at, int layer, bool mark) {
         size_t begin, end;
         hnsw.neighbor_range(at, layer, &begin, &end);
         const Row* const links = hnsw.neighbors.data();
         step.clear();
-        for (size_t i = begin; i < end && links[i] >= 0; i++) {
+        for (size_t i = begin; i < end; i++) {
             const Row other = links[i];
+            if (other < 0) {
+                break;
+            }
             if (!visited.get(other)) {
-                visited.set(other);
+                if (mark) {
+                    visited.set(other);
+                }
                 ahead.ask(other);
                 step.push_back(other);
             }

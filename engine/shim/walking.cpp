@@ -5,6 +5,7 @@
 #include "walk.h"
 
 #include <algorithm>
+#include <limits>
 
 using namespace shim;
 using faiss::HNSW;
@@ -21,9 +22,11 @@ void shim::walk_graph(
     if (nearest < 0) {
         return;
     }
-    float distance = distances(nearest);
+    Walk walk(index, distances, visited);
+    // Where a walk has to begin at a row that is left out, every other is closer.
+    float distance = visited.get(nearest) ? std::numeric_limits<float>::max() : distances(nearest);
     for (int layer = hnsw.max_level; layer > 0; layer--) {
-        faiss::greedy_update_nearest(hnsw, distances, layer, nearest, distance);
+        walk.descend(nearest, distance, layer);
     }
     HNSW::MinimaxHeap candidates(std::max(breadth, int(found.k)));
     const auto take = [&](Walk::Row row, float to_row) {
@@ -32,9 +35,12 @@ void shim::walk_graph(
         }
         candidates.push(row, to_row);
     };
-    Walk walk(index, distances, visited);
-    visited.set(nearest);
-    take(nearest, distance);
+    if (visited.get(nearest)) {
+        candidates.push(nearest, distance);
+    } else {
+        visited.set(nearest);
+        take(nearest, distance);
+    }
     while (candidates.size() > 0) {
         float closest;
         const Walk::Row at = candidates.pop_min(&closest);

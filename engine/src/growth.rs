@@ -74,9 +74,13 @@ impl Index {
     /// [`crate::Error::Cancelled`] when `watch` says to stop; the index can be used as ever.
     pub fn reach(&mut self, known: usize, watch: Watch<'_>) -> Result<()> {
         let total = self.len().saturating_sub(known);
+        let all = known == 0;
+        if all {
+            self.reached = 0;
+        }
         self.raw_mut()
             .reach(known, &mut |sought| adding(watch, sought, total))?;
-        if known == 0 {
+        if all {
             self.reached = self.len();
         }
         Ok(())

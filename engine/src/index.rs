@@ -188,7 +188,7 @@ impl Index {
         }
         self.check_growth(ids.len())?;
         self.curve = None;
-        take(&mut self.raw, ids, &new)
+        take(&mut self.raw, ids, &new).inspect_err(|_| self.reached = 0)
     }
 
     /// A kind that is built at one go takes all its vectors at once, and enough of them.

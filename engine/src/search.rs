@@ -73,17 +73,29 @@ impl Index {
             self.kind().structure,
             Structure::Hnsw { .. } | Structure::Nsg { .. }
         );
-        let wanted = k.saturating_add(usize::from(!is_walked)).min(candidates);
-        if wanted == 0 {
+        let (k, with_own) = (k.min(candidates), k.saturating_add(1).min(candidates));
+        if k == 0 {
             return Ok(Vec::new());
         }
-        let mut effort = self.effort(params, wanted, candidates);
-        let row = self.ids().binary_search(&own).ok();
-        effort.stranger = row.filter(|_| is_walked);
+        let others = |mut hits: Vec<Hit>| {
+            hits.retain(|hit| hit.id != own);
+            hits.truncate(k);
+            hits
+        };
+        let mut effort = self.effort(params, k, candidates);
+        let mut wanted = k;
+        if is_walked && effort.breadth != Breadth::Exact {
+            effort.stranger = self.ids().binary_search(&own).ok();
+        } else {
+            wanted = with_own;
+            effort = self.effort(params, wanted, candidates);
+        }
         let mut answers = self.search_chunk(&query, wanted, &effort, select)?;
-        let mut hits = answers.pop().unwrap_or_default();
-        hits.retain(|hit| hit.id != own);
-        hits.truncate(k);
+        let hits = others(answers.pop().unwrap_or_default());
+        if hits.len() < k && wanted < with_own {
+            // The walk found too few, and so everything was compared, the query's own row with it.
+            return Ok(others(self.exact(&query, with_own, select)?));
+        }
         Ok(hits)
     }
 

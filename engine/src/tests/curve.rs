@@ -261,3 +261,32 @@ fn truth_or_ids_that_are_not_as_many_as_queries_are_refused() {
     index.calibrate(&nothing).unwrap();
     assert_eq!(index.curve().unwrap().rungs, []);
 }
+
+#[test]
+fn whoever_is_left_out_is_neither_found_nor_missed() {
+    const K: usize = 10;
+    let points = clustered(43, 2_000, DIMENSION, 12);
+    for factory in ["HNSW4", "HNSW8,SQ8", "NSG16", "PCAR16,HNSW8", "IVF16,Flat"] {
+        let index = build(Metric::L2, &kind(factory), DIMENSION, &points);
+        let wide = SearchParams {
+            ef_search: (!factory.starts_with("IVF")).then_some(64),
+            ..SearchParams::default()
+        };
+        let few = crate::IdSet::from_iter(index.ids().iter().step_by(100).copied());
+        for (row, &own) in index.ids().iter().enumerate() {
+            let query = &points[row * DIMENSION..(row + 1) * DIMENSION];
+            let selections = [
+                (wide, Select::All),
+                (SearchParams::EXACT, Select::All),
+                (wide, Select::Only(&few)),
+            ];
+            for (params, select) in selections {
+                let hits = index
+                    .search_as_stranger(query, K, &params, select, own)
+                    .unwrap();
+                assert!(hits.iter().all(|hit| hit.id != own), "{factory}: {own}");
+                assert_eq!(hits.len(), K, "{factory}, {params:?}: {own}");
+            }
+        }
+    }
+}

@@ -113,3 +113,54 @@ fn what_is_no_index_is_refused_with_the_reason() {
     let absent = Foreign::read(&folder.path().join("absent"));
     assert!(matches!(absent, Err(Error::Io { .. })));
 }
+
+/// Where the links of a graph of so many rows begin in its FAISS file: where each row's begin, how many there are in all,
+/// and that number again, before the links (`write_HNSW` in FAISS's index_write.cpp).
+fn links(bytes: &[u8], rows: usize) -> usize {
+    let number = |at: usize| u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+    let least = u64::try_from(rows * 8).unwrap();
+    let begin = (8 * rows..bytes.len() - 16)
+        .find(|&at| number(at) == number(at + 8) && (least..2 * least).contains(&number(at)));
+    begin.unwrap() + 16
+}
+
+#[test]
+fn a_graph_with_free_places_among_its_links_can_grow() {
+    const FREE: [u8; 4] = (-1_i32).to_le_bytes();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("index.faiss");
+    let points = clustered(63, 2 * ROWS, DIMENSION, 8);
+    let (some, more) = points.split_at(ROWS * DIMENSION);
+    let mut index = crate::Index::new(DIMENSION, Metric::L2, &Kind::hnsw(4)).unwrap();
+    index.add(&ids(ROWS), some).unwrap();
+    index.export(&path).unwrap();
+    let mut bytes = std::fs::read(&path).unwrap();
+    let first = links(&bytes, ROWS);
+    let mut holes = 0;
+    for row in 0..ROWS {
+        let at = first - 16 - 8 * (ROWS - row);
+        let begin = u64::from_le_bytes(bytes[at..at + 8].try_into().unwrap());
+        let list = first + 4 * usize::try_from(begin).unwrap();
+        if bytes[list + 28..list + 32] != FREE {
+            bytes[list..list + 4].copy_from_slice(&FREE);
+            holes += 1;
+        }
+    }
+    assert!(holes > 10, "{holes}");
+    std::fs::write(&path, bytes).unwrap();
+    let all = ids(2 * ROWS);
+    let foreign = Foreign::read(&path).unwrap();
+    let mut index = foreign.into_index(Metric::L2, &all[..ROWS]).unwrap();
+    index.add(&all[ROWS..], more).unwrap();
+    index.reach(0, &crate::unwatched).unwrap();
+    let params = SearchParams {
+        ef_search: Some(100),
+        ..SearchParams::default()
+    };
+    let found = index.search(&points, 1, &params, Select::All).unwrap();
+    let themselves = found
+        .iter()
+        .zip(&all)
+        .filter(|(hits, id)| hits[0].id == **id);
+    assert!(themselves.count() > all.len() * 9 / 10);
+}
