@@ -28,7 +28,8 @@ sanitized() {
 case $mode in
   address)
     # Rust's runtime is LLVM's and the C++ is gcc's: globals are laid out otherwise, so their order is not checked.
-    ASAN_OPTIONS=check_initialization_order=0:detect_odr_violation=0:${ASAN_OPTIONS:-} sanitized -- "$@"
+    LSAN_OPTIONS=suppressions=$PWD/engine/leaks.supp:print_suppressions=0:${LSAN_OPTIONS:-} \
+      ASAN_OPTIONS=check_initialization_order=0:detect_odr_violation=0:${ASAN_OPTIONS:-} sanitized -- "$@"
     ;;
   thread)
     extra+=(-Zbuild-std)
