@@ -222,7 +222,8 @@ pub(crate) struct Order<'a> {
 
 impl Collection {
     /// Folds everything written so far into the sealed index, and builds it anew, without what was deleted, when more than one
-    /// in twenty of its vectors are; in a graph, every vector that a short walk misses gets a link. Searches and writes go on meanwhile. Returns at once when there is nothing to do.
+    /// in twenty of its vectors are; in a graph, every vector that a short walk misses gets a link. Searches and writes go on
+    /// meanwhile. Returns at once when there is nothing to do.
     ///
     /// # Errors
     /// When the handle is read-only, or the index cannot be built or written.
