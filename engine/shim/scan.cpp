@@ -9,9 +9,11 @@
 #include <vector>
 
 #include <faiss/IndexIVFFastScan.h>
+#include <faiss/IndexIVFFlat.h>
 #include <faiss/IndexPQFastScan.h>
 #include <faiss/IndexRaBitQ.h>
 #include <faiss/IndexScalarQuantizer.h>
+#include <faiss/utils/Heap.h>
 #include <faiss/utils/distances.h>
 
 using namespace shim;
@@ -225,6 +227,95 @@ void fast_scan_lists(const faiss::IndexIVFFastScan& ivf, const Lists& lists, con
     }
 }
 
+/// One query's look into one inverted list: at so many rows from its beginning.
+struct Visit {
+    idx_t list;
+    idx_t query;
+    idx_t rows;
+};
+
+/// Which lists are looked into, those of a query from the nearest on, until it has seen as many codes as it may; those of
+/// several queries list by list, so that each list is read from memory once for all of them.
+std::vector<Visit> visits(const faiss::IndexIVF& ivf, const Lists& lists, const Search& search) {
+    std::vector<Visit> all;
+    all.reserve(lists.numbers.size());
+    const bool limited = search.max_codes > 0 && !search.exact();
+    for (idx_t q = 0; q < search.n; q++) {
+        idx_t left = limited ? search.max_codes : ivf.ntotal;
+        for (idx_t i = 0; i < lists.each; i++) {
+            const idx_t list = lists.numbers[q * lists.each + i];
+            const idx_t rows = list < 0 ? 0 : std::min<idx_t>(ivf.invlists->list_size(list), left);
+            left -= rows;
+            if (rows > 0) {
+                all.push_back({list, q, rows});
+            }
+        }
+    }
+    if (search.n > 1) {
+        std::stable_sort(all.begin(), all.end(), [](const Visit& a, const Visit& b) { return a.list < b.list; });
+    }
+    return all;
+}
+
+using Farthest = faiss::CMax<float, idx_t>;
+
+/// Looks through lists of floats, of a metric whose distance between a query and a row FAISS computes by `distance`; `sign`
+/// times that is the smaller, the closer. Of rows that are as far away as each other, the first are the closest, in whatever
+/// order they are met. In place of FAISS's IVFFlatScanner (IndexIVFFlat.cpp), which goes query by query.
+struct FloatScan {
+    using Distance = float (*)(const float*, const float*, size_t);
+    const faiss::IndexIVFFlat& ivf;
+    const Search& search;
+    const Distance distance;
+    const float sign;
+
+    void run(const Lists& lists) const {
+        for (idx_t q = 0; q < search.n; q++) {
+            faiss::heap_heapify<Farthest>(search.k, search.distances + q * search.k, search.rows + q * search.k);
+        }
+        const std::vector<Visit> all = visits(ivf, lists, search);
+        for (auto first = all.begin(); first != all.end();) {
+            const auto last = std::find_if(first, all.end(), [&](const Visit& visit) { return visit.list != first->list; });
+            scan_list(&*first, &*first + (last - first));
+            first = last;
+        }
+        for (idx_t q = 0; q < search.n; q++) {
+            const Search one = search.one(q, ivf.d);
+            faiss::heap_reorder<Farthest>(one.k, one.distances, one.rows);
+            std::transform(one.distances, one.distances + one.k, one.distances, [this](float to_row) { return sign * to_row; });
+        }
+    }
+
+private:
+    /// All visits of one list, some rows at a time, which stay in a processor's second cache from one query to the next.
+    void scan_list(const Visit* first, const Visit* last) const {
+        constexpr size_t TILE_BYTES = 128 << 10;
+        const idx_t tile = std::max<idx_t>(1, TILE_BYTES / ivf.code_size);
+        faiss::InvertedLists::ScopedCodes codes(ivf.invlists, first->list);
+        faiss::InvertedLists::ScopedIds ids(ivf.invlists, first->list);
+        const auto vectors = reinterpret_cast<const float*>(codes.get());
+        const idx_t size = ivf.invlists->list_size(first->list);
+        for (idx_t begin = 0; begin < size; begin += tile) {
+            for (const Visit* visit = first; visit != last; visit++) {
+                const idx_t end = std::min(begin + tile, visit->rows);
+                scan_rows(search.one(visit->query, ivf.d), begin, end, ids.get(), vectors);
+            }
+        }
+    }
+
+    void scan_rows(const Search& one, idx_t begin, idx_t end, const idx_t* ids, const float* vectors) const {
+        for (idx_t i = begin; i < end; i++) {
+            if (one.selector && !one.selector->is_member(ids[i])) {
+                continue;
+            }
+            const float to_row = sign * distance(one.x, vectors + i * ivf.d, ivf.d);
+            if (Farthest::cmp2(one.distances[0], to_row, one.rows[0], ids[i])) {
+                faiss::heap_replace_top<Farthest>(one.k, one.distances, one.rows, to_row, ids[i]);
+            }
+        }
+    }
+};
+
 } // namespace
 
 void shim::search_codes(const Index& index, const Search& search) {
@@ -254,6 +345,14 @@ void shim::search_lists(const faiss::IndexIVF& index, const Search& search) {
     const Lists lists(index, search);
     if (auto fast = dynamic_cast<const faiss::IndexIVFFastScan*>(&index)) {
         return fast_scan_lists(*fast, lists, search);
+    }
+    if (auto flat = dynamic_cast<const faiss::IndexIVFFlat*>(&index)) {
+        if (index.metric_type == faiss::METRIC_L2) {
+            return FloatScan{*flat, search, faiss::fvec_L2sqr, 1}.run(lists);
+        }
+        if (index.metric_type == faiss::METRIC_INNER_PRODUCT) {
+            return FloatScan{*flat, search, faiss::fvec_inner_product, -1}.run(lists);
+        }
     }
     faiss::IVFSearchParameters parameters;
     parameters.nprobe = lists.each;

@@ -205,7 +205,7 @@ pub enum Error {
         missing: String,
     },
     /// An index file that cannot be trusted.
-    #[error("index file {} is corrupt: {reason}; delete it and build the index again", path.display())]
+    #[error("index file {} cannot be used: {reason}; a database builds its index again when it is next opened for writing", path.display())]
     CorruptIndex {
         /// The file.
         path: PathBuf,

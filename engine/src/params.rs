@@ -32,7 +32,8 @@ pub struct SearchParams {
     /// IVF: how many lists a search reads; more is slower and finds more. At most nlist.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub nprobe: Option<usize>,
-    /// IVF, but for fast scan: a list is not begun when this many vectors were looked at. Default: no limit.
+    /// IVF, but for fast scan: the most vectors that a search looks at, those of the nearest lists first, where k are found
+    /// among them. Default: no limit.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_codes: Option<usize>,
     /// Kinds that compress: how many candidates per match are compared by better codes, where the kind refines, or by

@@ -68,7 +68,7 @@ pub(super) fn read_header(file: &mut File, path: &Path) -> Result<(Header, u64)>
     if version != VERSION {
         return Err(Error::corrupt(
             path,
-            format!("its version is {version} and this program reads {VERSION}"),
+            format!("it is of version {version}, and this program reads version {VERSION}"),
         ));
     }
     if length > MAX_HEADER {

@@ -61,6 +61,61 @@ fn exact_search_is_brute_force_for_every_metric_kind_and_selection() {
     }
 }
 
+/// Vectors of small whole numbers, so that distances are exact and many are the same.
+fn grid(seed: u64, rows: usize) -> Vec<f32> {
+    let mut random = Random(seed);
+    (0..rows * DIMENSION)
+        .map(|_| random.below(3) as f32 - 1.0)
+        .collect()
+}
+
+#[test]
+#[cfg(feature = "faiss")]
+fn queries_that_read_lists_together_find_what_each_finds_alone() {
+    let points = grid(20, ROWS);
+    // Too few for FAISS to compare them with the centroids by a matrix product, which rounds otherwise.
+    let queries = grid(21, 19);
+    let set = third(22);
+    for metric in METRICS {
+        let index = build(metric, &Kind::ivf(8), DIMENSION, &points);
+        for (nprobe, max_codes) in [(1, None), (3, None), (3, Some(90)), (8, Some(301)), (8, None)] {
+            let params = SearchParams {
+                nprobe: Some(nprobe),
+                max_codes,
+                ..SearchParams::DEFAULT
+            };
+            for select in [Select::All, Select::Only(&set), Select::Between(100, 1500)] {
+                for k in [1, 10, 40] {
+                    let together = index.search(&queries, k, &params, select).unwrap();
+                    for (query, hits) in queries.chunks(DIMENSION).zip(&together) {
+                        let alone = index.search(query, k, &params, select).unwrap();
+                        assert_eq!(hits, &alone[0], "{metric} {params:?} {select:.30?} {k}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[test]
+#[cfg(feature = "faiss")]
+fn of_vectors_as_near_as_each_other_lists_give_the_first() {
+    let points = grid(23, ROWS);
+    let queries = grid(24, 19);
+    for metric in [Metric::L2, Metric::InnerProduct] {
+        let index = build(metric, &Kind::ivf(8), DIMENSION, &points);
+        let found = index.search(&queries, 30, &EXACT, Select::All).unwrap();
+        for (query, hits) in queries.chunks(DIMENSION).zip(found) {
+            let expected = brute_force(metric, &points, DIMENSION, query, 30, Select::All);
+            let found: Vec<(i64, f64)> = hits
+                .iter()
+                .map(|hit| (hit.id, f64::from(hit.distance)))
+                .collect();
+            assert_eq!(found, expected, "{metric}");
+        }
+    }
+}
+
 #[test]
 fn a_search_returns_k_whenever_k_are_allowed() {
     let rows = 4000;
