@@ -185,50 +185,37 @@ struct QuickDistances final : DistanceComputer {
 };
 
 template <class T>
-std::unique_ptr<DistanceComputer> quick_distances(const Index& index, const T* data, const float* trained, float sign) {
-    if (index.metric_type == faiss::METRIC_L2) {
-        return std::make_unique<QuickDistances<T, false>>(data, index.d, trained, sign);
+std::unique_ptr<DistanceComputer> quick_distances(const Index& index, const T* data, const float* trained, bool products, float sign) {
+    if (products) {
+        return std::make_unique<QuickDistances<T, true>>(data, index.d, trained, sign);
     }
-    return std::make_unique<QuickDistances<T, true>>(data, index.d, trained, sign);
-}
-
-/// Whether there are any for this metric and dimension.
-bool is_measured(const Index& index) {
-    const bool metric = index.metric_type == faiss::METRIC_L2 || index.metric_type == faiss::METRIC_INNER_PRODUCT;
-    return metric && size_t(index.d) >= WIDE;
-}
-
-/// The index if it has bytes that are measured here, else null.
-const faiss::IndexScalarQuantizer* measured_bytes(const Index& index) {
-    auto bytes = dynamic_cast<const faiss::IndexScalarQuantizer*>(&index);
-    return bytes && bytes->sq.qtype == faiss::ScalarQuantizer::QT_8bit && is_measured(index) ? bytes : nullptr;
-}
-
-std::unique_ptr<DistanceComputer> to_bytes(const faiss::IndexScalarQuantizer& index, float sign) {
-    return quick_distances(index, index.codes.data(), index.sq.trained.data(), sign);
+    return std::make_unique<QuickDistances<T, false>>(data, index.d, trained, sign);
 }
 
 } // namespace
 
 bool shim::has_quick_distances(const Index& index) {
-    return measured_bytes(index);
+    const bool metric = index.metric_type == faiss::METRIC_L2 || index.metric_type == faiss::METRIC_INNER_PRODUCT;
+    auto bytes = dynamic_cast<const faiss::IndexScalarQuantizer*>(&index);
+    const bool codes = dynamic_cast<const IndexFlat*>(&index) || (bytes && bytes->sq.qtype == faiss::ScalarQuantizer::QT_8bit);
+    return metric && codes && size_t(index.d) >= WIDE;
 }
 
-// Whole vectors are scanned by FAISS, and what it says of a row is said of it everywhere but on the way through a graph.
-std::unique_ptr<DistanceComputer> shim::code_distances(const Index& index) {
-    auto bytes = measured_bytes(index);
-    return bytes ? to_bytes(*bytes, 1) : std::unique_ptr<DistanceComputer>(index.get_distance_computer());
+std::unique_ptr<DistanceComputer> shim::code_distances(const Index& index, bool products, float sign) {
+    if (!has_quick_distances(index)) {
+        return nullptr;
+    }
+    if (auto flat = dynamic_cast<const IndexFlat*>(&index)) {
+        return quick_distances(index, flat->get_xb(), nullptr, products, sign);
+    }
+    const auto& bytes = dynamic_cast<const faiss::IndexScalarQuantizer&>(index);
+    return quick_distances(index, bytes.codes.data(), bytes.sq.trained.data(), products, sign);
 }
 
 std::unique_ptr<DistanceComputer> shim::graph_distances(const Index& storage) {
     const bool similarity = faiss::is_similarity_metric(storage.metric_type);
-    const float sign = similarity ? -1 : 1;
-    if (auto bytes = measured_bytes(storage)) {
-        return to_bytes(*bytes, sign);
-    }
-    auto flat = dynamic_cast<const IndexFlat*>(&storage);
-    if (flat && is_measured(storage)) {
-        return quick_distances(storage, flat->get_xb(), nullptr, sign);
+    if (auto quick = code_distances(storage, similarity, similarity ? -1 : 1)) {
+        return quick;
     }
     std::unique_ptr<DistanceComputer> plain(storage.get_distance_computer());
     if (!similarity) {

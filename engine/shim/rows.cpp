@@ -189,11 +189,14 @@ std::unique_ptr<DistanceComputer> shim::row_distances(const Index& index, bool p
     if (auto lsh = dynamic_cast<const faiss::IndexLSH*>(&index)) {
         return std::make_unique<Hammings>(*lsh);
     }
+    if (auto quick = code_distances(index, is_similarity(index, products), 1)) {
+        return quick;
+    }
     auto flat = dynamic_cast<const IndexFlat*>(&index);
     if (flat && products) {
         return std::make_unique<Products>(*flat);
     }
-    return code_distances(index);
+    return std::unique_ptr<DistanceComputer>(index.get_distance_computer());
 }
 
 void shim::scan_rows(DistanceComputer& distances, bool similarity, const float* query, const Search& search) {

@@ -31,20 +31,21 @@ void l2_batch(const IndexFlat& flat, const Search& search) {
     std::vector<idx_t> labels(search.n * wide);
     flat.search(search.n, search.x, wide, near.data(), labels.data());
     std::vector<std::pair<float, idx_t>> direct(wide);
+    const auto computer = row_distances(flat, false);
     for (idx_t q = 0; q < search.n; q++) {
         const Search one = search.one(q, d);
         const idx_t* candidates = labels.data() + q * wide;
+        computer->set_query(one.x);
         for (idx_t j = 0; j < wide; j++) {
             const idx_t row = candidates[j];
-            const float distance = row < 0 ? FLT_MAX : faiss::fvec_L2sqr(one.x, flat.get_xb() + row * d, d);
-            direct[j] = {distance, row};
+            direct[j] = {row < 0 ? FLT_MAX : (*computer)(row), row};
         }
         std::partial_sort(direct.begin(), direct.begin() + k, direct.end());
         const double worst = direct[k - 1].first;
         const double square = faiss::fvec_norm_L2sqr(one.x, d);
         const double error = 2.0 * d * 0x1p-24 * (3 * square + 2 * worst);
         if (wide < flat.ntotal && near[q * wide + wide - 1] - error < worst) {
-            flat.search(1, one.x, k, one.distances, one.rows);
+            scan_rows(*computer, false, one.x, one);
             continue;
         }
         for (idx_t j = 0; j < k; j++) {
@@ -54,30 +55,30 @@ void l2_batch(const IndexFlat& flat, const Search& search) {
     }
 }
 
-void search_flat(const IndexFlat& flat, const Search& search) {
-    const bool l2 = flat.metric_type == faiss::METRIC_L2;
-    if (l2 && search.products) {
-        return faiss::knn_inner_product(
-                search.x, flat.get_xb(), flat.d, search.n, flat.ntotal, search.k, search.distances, search.rows, search.selector);
-    }
-    if (l2 && !search.selector && search.n >= faiss::distance_compute_blas_threshold) {
-        return l2_batch(flat, search);
-    }
-    faiss::SearchParameters parameters;
-    parameters.sel = search.selector;
-    if (search.selector && !l2 && flat.metric_type != faiss::METRIC_INNER_PRODUCT) {
-        // IndexFlat refuses selections under the other metrics.
-        return flat.IndexFlatCodes::search(search.n, search.x, search.k, search.distances, search.rows, &parameters);
-    }
-    flat.search(search.n, search.x, search.k, search.distances, search.rows, &parameters);
-}
-
 void scan_each(const Index& index, const Search& search) {
     const auto computer = row_distances(index, search.products);
     for (idx_t q = 0; q < search.n; q++) {
         const Search one = search.one(q, index.d);
         scan_rows(*computer, is_similarity(index, search.products), one.x, one);
     }
+}
+
+/// Many queries by matrix product, as FAISS does it; else row by row.
+void search_flat(const IndexFlat& flat, const Search& search) {
+    const bool l2 = flat.metric_type == faiss::METRIC_L2;
+    const bool many = !search.selector && search.n >= faiss::distance_compute_blas_threshold;
+    if (many && l2 && search.products) {
+        return faiss::knn_inner_product(
+                search.x, flat.get_xb(), flat.d, search.n, flat.ntotal, search.k, search.distances, search.rows);
+    }
+    if (many && l2) {
+        return l2_batch(flat, search);
+    }
+    const bool whole = !search.selector && !(l2 && search.products);
+    if (many || (whole && !has_quick_distances(flat))) {
+        return flat.search(search.n, search.x, search.k, search.distances, search.rows);
+    }
+    scan_each(flat, search);
 }
 
 /// One query of an index that knows no selection: more and more candidates, until enough of them are selected. What
@@ -298,12 +299,12 @@ private:
         for (idx_t begin = 0; begin < size; begin += tile) {
             for (const Visit* visit = first; visit != last; visit++) {
                 const idx_t end = std::min(begin + tile, visit->rows);
-                scan_rows(search.one(visit->query, ivf.d), begin, end, ids.get(), vectors);
+                scan_part(search.one(visit->query, ivf.d), begin, end, ids.get(), vectors);
             }
         }
     }
 
-    void scan_rows(const Search& one, idx_t begin, idx_t end, const idx_t* ids, const float* vectors) const {
+    void scan_part(const Search& one, idx_t begin, idx_t end, const idx_t* ids, const float* vectors) const {
         for (idx_t i = begin; i < end; i++) {
             if (one.selector && !one.selector->is_member(ids[i])) {
                 continue;

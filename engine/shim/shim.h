@@ -127,14 +127,14 @@ struct Reader final : faiss::IOReader {
 /// Distances by row, from what an index keeps best of each: its second look's codes, or its own. Not for IVF but Flat.
 std::unique_ptr<faiss::DistanceComputer> row_distances(const Index& index, bool products);
 
-/// Distances by row to the codes that an index keeps in a row; those to bytes (SQ8) are ours.
-std::unique_ptr<faiss::DistanceComputer> code_distances(const Index& index);
-
-/// Distances by row for walks through a graph: the smaller, the closer, whatever the metric. Those to floats are ours, too.
-std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage);
-
-/// Whether code_distances are ours.
+/// Whether what an index keeps in a row, floats or bytes (SQ8), is measured by distances of ours.
 bool has_quick_distances(const Index& index);
+
+/// Those distances by row, multiplied by the sign: products, or else L2; null where there are none.
+std::unique_ptr<faiss::DistanceComputer> code_distances(const Index& index, bool products, float sign);
+
+/// Distances by row for walks through a graph: the smaller, the closer, whatever the metric.
+std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage);
 
 /// Has the system move what lies here into large pages, now (Linux, since 6.1) or in its own time.
 void use_huge_pages(const void* data, size_t bytes);
