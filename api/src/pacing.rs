@@ -56,7 +56,7 @@ impl Pace {
         }
     }
 
-    fn is_searched(&self) -> bool {
+    pub(crate) fn is_searched(&self) -> bool {
         self.millis(Instant::now()) < self.searched_until.load(Ordering::Relaxed)
     }
 
@@ -115,7 +115,7 @@ impl Core {
             return false;
         }
         let view = self.view.load();
-        let due = due_at(view.sealed_len());
+        let due = due_at(self, &view);
         if view.fresh_len() < due + due / AHEAD {
             return false;
         }
