@@ -78,7 +78,13 @@ fn queries_that_read_lists_together_find_what_each_finds_alone() {
     let set = third(22);
     for metric in METRICS {
         let index = build(metric, &Kind::ivf(8), DIMENSION, &points);
-        for (nprobe, max_codes) in [(1, None), (3, None), (3, Some(90)), (8, Some(301)), (8, None)] {
+        for (nprobe, max_codes) in [
+            (1, None),
+            (3, None),
+            (3, Some(90)),
+            (8, Some(301)),
+            (8, None),
+        ] {
             let params = SearchParams {
                 nprobe: Some(nprobe),
                 max_codes,
