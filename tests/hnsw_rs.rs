@@ -1,6 +1,8 @@
 //! Collections on the graph of `hnsw_rs`: in every build the same. Without FAISS, that its kinds are refused on every way in.
 
-use vinedb::{Database, Metric, Query, SearchParams};
+use std::collections::HashSet;
+
+use vinedb::{CollectionConfig, Database, Document, IndexSpec, Metric, Query, SearchParams};
 
 use crate::sample::{config, documents, vector};
 
@@ -51,6 +53,55 @@ fn a_graph_is_built_grows_and_is_there_again() {
             .count();
     }
     assert!(right >= 90, "{right} of 100");
+}
+
+/// One of 20 centers, and as much noise around it as lies between them: 64 numbers.
+fn around_a_center(seed: u64) -> Vec<f32> {
+    let noise = (0_u64..).flat_map(|part| vector(seed * 64 + part));
+    let center = (0_u16..64).map(|place| {
+        let center = u16::try_from(seed % 20).unwrap();
+        f32::from((center * 7 + place) % 11) / 3.0
+    });
+    center
+        .zip(noise)
+        .map(|(center, noise)| center + noise)
+        .collect()
+}
+
+/// A walk that comes through the query itself finds its neighbours too easily, so the curve is not of stored vectors.
+#[test]
+fn its_curve_holds_for_vectors_that_are_not_stored() {
+    let folder = tempfile::tempdir().unwrap();
+    let db = Database::open(folder.path().join("db")).unwrap();
+    let config = CollectionConfig::given(64)
+        .metric(Metric::L2)
+        .index(IndexSpec::parse("hnsw_rs(m=16,ef_construction=200)").unwrap());
+    let collection = db.create_collection("c", config).unwrap();
+    let document = |seed: u64| Document::from_vector(format!("d{seed}"), around_a_center(seed));
+    collection
+        .upsert((0..5_000).map(document).collect())
+        .unwrap();
+    collection.compact().unwrap();
+    let curve = collection.stats().unwrap().curve.unwrap();
+    for rung in &curve.rungs {
+        let quick = SearchParams {
+            ef_search: rung.ef_search,
+            ..SearchParams::DEFAULT
+        };
+        let keys = |seed: u64, params| {
+            let query = Query::vector(around_a_center(seed))
+                .top_k(10)
+                .params(params);
+            let found = collection.search(&query).unwrap().matches;
+            found.into_iter().map(|one| one.key).collect::<HashSet<_>>()
+        };
+        let right = (70_000..70_300_u64).map(|seed| {
+            let exact = keys(seed, SearchParams::EXACT);
+            exact.intersection(&keys(seed, quick)).count()
+        });
+        let recall = right.sum::<usize>() as f32 / 3_000.0;
+        assert!(rung.recall < recall + 0.04, "{rung:?}: {recall}");
+    }
 }
 
 #[cfg(not(feature = "faiss"))]

@@ -196,7 +196,10 @@ impl Backend {
             (Self::Faiss(raw), _) => return raw.search(queries, k, effort, select, products),
             (Self::Graph(graph), Breadth::Wide(ef)) => queries
                 .chunks_exact(graph.dimension())
-                .map(|query| graph.search(query, k, ef, select))
+                .map(|query| match effort.stranger {
+                    Some(own) => Ok(graph.search_as_stranger(query, k, ef, select, own)),
+                    None => graph.search(query, k, ef, select),
+                })
                 .collect::<Result<Vec<_>>>()?,
             (Self::Graph(graph), Breadth::Exact) => graph.scan(select).nearest(graph, queries, k),
             (Self::Exact(exact), _) => exact.scan(select).nearest(exact, queries, k),

@@ -22,7 +22,7 @@ pub(crate) struct Effort {
     pub(crate) factor: usize,
     /// IVF: no list is begun after this many vectors; 0 for no limit.
     pub(crate) max_codes: usize,
-    /// FAISS's graphs: a row that is neither found nor walked through.
+    /// Graphs: a row that is neither found nor walked through.
     pub(crate) stranger: Option<usize>,
 }
 

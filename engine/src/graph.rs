@@ -16,9 +16,11 @@ use hnsw_rs::hnsw::{Hnsw, Point};
 use crate::distance::{between, dot, farness};
 use crate::scan::{Rows, Scan};
 use crate::{Error, Hit, Metric, Result, Select};
+use walk::Walk;
 
 mod crate_files;
 mod stored;
+mod walk;
 
 /// How many layers there can be; the crate writes files of graphs with sixteen only.
 const LAYERS: usize = 16;
@@ -145,19 +147,37 @@ impl Graph {
             }
         })?;
         let rows = found.iter().map(|neighbour| neighbour.d_id);
-        let mut hits: Vec<Hit> = rows
-            .filter(allowed)
-            .map(|row| Hit {
-                id: self.ids[row],
-                distance: between(self.metric, query, self.row(row)),
-            })
-            .collect();
+        Ok(self.closest(query, rows.filter(allowed), k - 1))
+    }
+
+    /// As [`Graph::search`], for a query that lies in the graph, in this row, as if it did not: the crate can keep a row out of
+    /// its answers, and not out of its way. Its own steps, read from the links that it made.
+    pub(crate) fn search_as_stranger(
+        &self,
+        query: &[f32],
+        k: usize,
+        ef: usize,
+        select: Select<'_>,
+        own: usize,
+    ) -> Vec<Hit> {
+        let found = Walk::new(self, query, own).search(ef.min(self.ids.len()).max(k + 1));
+        let rows = found.into_iter();
+        self.closest(query, rows.filter(|&row| select.allows(self.ids[row])), k)
+    }
+
+    /// The k closest of these rows, closest first, then by id.
+    fn closest(&self, query: &[f32], rows: impl Iterator<Item = usize>, k: usize) -> Vec<Hit> {
+        let hit = |row: usize| Hit {
+            id: self.ids[row],
+            distance: between(self.metric, query, self.row(row)),
+        };
+        let mut hits: Vec<Hit> = rows.map(hit).collect();
         hits.sort_unstable_by(|one, two| {
             let far = |hit: &Hit| farness(self.metric, hit.distance);
             far(one).total_cmp(&far(two)).then(one.id.cmp(&two.id))
         });
-        hits.truncate(k - 1);
-        Ok(hits)
+        hits.truncate(k);
+        hits
     }
 
     /// About what it takes: vectors, links, and the crate's housekeeping of each.

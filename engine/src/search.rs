@@ -71,7 +71,7 @@ impl Index {
         let candidates = self.candidates(select);
         let is_walked = matches!(
             self.kind().structure,
-            Structure::Hnsw { .. } | Structure::Nsg { .. }
+            Structure::Hnsw { .. } | Structure::Nsg { .. } | Structure::HnswRs { .. }
         );
         let (k, with_own) = (k.min(candidates), k.saturating_add(1).min(candidates));
         if k == 0 {
