@@ -30,7 +30,7 @@ struct VinedbAsk {
     int64_t k;
     int64_t breadth;     // efSearch or nprobe; -1 scans everything
     int64_t factor;      // candidates per answer for the second look, where there is one; 1 or more
-    int64_t max_codes;   // IVF: no list is begun after this many vectors; 0 for no limit
+    int64_t max_codes;   // IVF: no more vectors than these are looked at; 0 for no limit
     const uint8_t* bits; // ids that are selected; null for no selection
     size_t bytes;
     int64_t first; // rows from first to below last are selected

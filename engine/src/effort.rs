@@ -20,7 +20,7 @@ pub(crate) struct Effort {
     pub(crate) breadth: Breadth,
     /// Candidates per answer for the second look, where the kind has one; else 1.
     pub(crate) factor: usize,
-    /// IVF: no list is begun after this many vectors; 0 for no limit.
+    /// IVF: no more vectors than these are looked at; 0 for no limit.
     pub(crate) max_codes: usize,
     /// Graphs: a row that is neither found nor walked through.
     pub(crate) stranger: Option<usize>,
