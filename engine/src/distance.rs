@@ -2,6 +2,8 @@
 //! vector instructions of. They are FAISS's definitions (`faiss/utils/extra_distances-inl.h`), to the rounding of sums in
 //! single precision. Vectors are as [`crate::vectors`] prepares them; nothing is checked here.
 
+use std::cmp::Ordering;
+
 use crate::Metric;
 
 /// Sums side by side: enough of them that the processor adds without waiting for the sum before.
@@ -31,10 +33,41 @@ pub(crate) fn between(metric: Metric, one: &[f32], two: &[f32]) -> f32 {
     }
 }
 
-/// The distance as a number of which the smaller is the closer.
-pub(crate) fn farness(metric: Metric, distance: f32) -> f32 {
-    -metric.score(distance)
+/// A distance as a number that is ordered: the smaller, the closer, whatever the metric.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Far(pub(crate) f32);
+
+impl Far {
+    pub(crate) fn new(metric: Metric, distance: f32) -> Self {
+        // From 0, so that a product of −0 is as far as one of 0.
+        Self(0.0 - metric.score(distance))
+    }
+
+    /// The distance that it was made of.
+    pub(crate) fn distance(self, metric: Metric) -> f32 {
+        metric.score(0.0 - self.0)
+    }
 }
+
+impl Ord for Far {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.0.total_cmp(&other.0)
+    }
+}
+
+impl PartialOrd for Far {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Far {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Far {}
 
 pub(crate) fn dot(one: &[f32], two: &[f32]) -> f32 {
     sum(one, two, |x, y| x * y)

@@ -13,7 +13,7 @@ use std::thread;
 use hnsw_rs::anndists::dist::distances::Distance;
 use hnsw_rs::hnsw::{Hnsw, Point};
 
-use crate::distance::{between, dot, farness};
+use crate::distance::{Far, between, dot};
 use crate::scan::{Rows, Scan};
 use crate::{Error, Hit, Metric, Result, Select};
 use walk::Walk;
@@ -172,10 +172,7 @@ impl Graph {
             distance: between(self.metric, query, self.row(row)),
         };
         let mut hits: Vec<Hit> = rows.map(hit).collect();
-        hits.sort_unstable_by(|one, two| {
-            let far = |hit: &Hit| farness(self.metric, hit.distance);
-            far(one).total_cmp(&far(two)).then(one.id.cmp(&two.id))
-        });
+        hits.sort_unstable_by_key(|hit| (Far::new(self.metric, hit.distance), hit.id));
         hits.truncate(k);
         hits
     }

@@ -1,10 +1,9 @@
 //! Comparing with every row, for the indexes that hold their vectors in Rust: the nearest, or all within a distance. It
 //! runs on the calling thread; [`crate::batch`] spreads queries over several. Arguments are checked by its callers.
 
-use std::cmp::Ordering;
 use std::collections::BinaryHeap;
 
-use crate::distance::{between, farness};
+use crate::distance::{Far, between};
 use crate::{Hit, Metric, Select};
 
 /// Rows of one dimension under ascending ids.
@@ -42,11 +41,12 @@ impl Scan<'_> {
             for (query, nearest) in queries.chunks_exact(self.dimension).zip(&mut found) {
                 for row in (start..end).filter(|&row| self.select.allows(ids[row])) {
                     let distance = between(self.metric, query, rows.row(row));
-                    nearest.offer(farness(self.metric, distance), ids[row], distance);
+                    nearest.offer(Far::new(self.metric, distance), ids[row]);
                 }
             }
         }
-        found.into_iter().map(Nearest::into_hits).collect()
+        let hits = |nearest: Nearest| nearest.into_hits(self.metric);
+        found.into_iter().map(hits).collect()
     }
 
     #[cfg(test)]
@@ -59,17 +59,16 @@ impl Scan<'_> {
         limit: usize,
     ) -> Vec<Hit> {
         let mut found = Nearest::new(limit);
-        let farthest = farness(self.metric, radius);
+        let farthest = Far::new(self.metric, radius);
         for (row, &id) in rows.ids().iter().enumerate() {
             if self.select.allows(id) {
-                let distance = between(self.metric, query, rows.row(row));
-                let far = farness(self.metric, distance);
+                let far = Far::new(self.metric, between(self.metric, query, rows.row(row)));
                 if far <= farthest {
-                    found.offer(far, id, distance);
+                    found.offer(far, id);
                 }
             }
         }
-        found.into_hits()
+        found.into_hits(self.metric)
     }
 
     /// The distance of the query to each of the rows, of which none is outside.
@@ -84,7 +83,7 @@ impl Scan<'_> {
 /// The closest so far: a heap with the farthest of them on top.
 struct Nearest {
     k: usize,
-    heap: BinaryHeap<Candidate>,
+    heap: BinaryHeap<(Far, i64)>,
 }
 
 impl Nearest {
@@ -94,48 +93,22 @@ impl Nearest {
     }
 
     /// Takes it in if it is among the k closest. Ids come ascending, so of two as far the one inside stays.
-    fn offer(&mut self, far: f32, id: i64, distance: f32) {
-        let new = Candidate { far, id, distance };
+    fn offer(&mut self, far: Far, id: i64) {
         if self.heap.len() < self.k {
-            self.heap.push(new);
+            self.heap.push((far, id));
         } else if let Some(mut farthest) = self.heap.peek_mut()
-            && far < farthest.far
+            && far < farthest.0
         {
-            *farthest = new;
+            *farthest = (far, id);
         }
     }
 
-    fn into_hits(self) -> Vec<Hit> {
-        let sorted = self.heap.into_sorted_vec();
-        let hits = sorted
-            .into_iter()
-            .map(|Candidate { id, distance, .. }| Hit { id, distance });
-        hits.collect()
+    fn into_hits(self, metric: Metric) -> Vec<Hit> {
+        let sorted = self.heap.into_sorted_vec().into_iter();
+        let hit = |(far, id): (Far, i64)| Hit {
+            id,
+            distance: far.distance(metric),
+        };
+        sorted.map(hit).collect()
     }
 }
-
-struct Candidate {
-    far: f32,
-    id: i64,
-    distance: f32,
-}
-
-impl Ord for Candidate {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.far.total_cmp(&other.far).then(self.id.cmp(&other.id))
-    }
-}
-
-impl PartialOrd for Candidate {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl PartialEq for Candidate {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for Candidate {}

@@ -6,26 +6,10 @@ use std::collections::{BinaryHeap, HashSet};
 use hnsw_rs::anndists::dist::distances::Distance;
 
 use super::{Graph, Measure};
+use crate::distance::Far;
 
-/// A distance, ordered, and the row that lies so far away.
+/// A row, and how far it lies by the crate's distance.
 type Found = (Far, usize);
-
-#[derive(Debug, Clone, Copy, PartialEq)]
-struct Far(f32);
-
-impl Eq for Far {}
-
-impl Ord for Far {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.0.total_cmp(&other.0)
-    }
-}
-
-impl PartialOrd for Far {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
 
 pub(super) struct Walk<'a> {
     graph: &'a Graph,
