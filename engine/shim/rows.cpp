@@ -1,5 +1,6 @@
 // Distances to rows one by one, and rows as vectors: from the codes of any kind of index.
 
+#include "nearest.h"
 #include "shim.h"
 
 #include <algorithm>
@@ -14,7 +15,6 @@
 #include <faiss/impl/FaissAssert.h>
 #include <faiss/impl/IDSelector.h>
 #include <faiss/impl/pq4_fast_scan.h>
-#include <faiss/utils/Heap.h>
 #include <faiss/utils/distances.h>
 #include <faiss/utils/hamming.h>
 
@@ -135,32 +135,6 @@ void visit_lists(const faiss::IndexIVF& ivf, Wanted wanted, Visit visit) {
     }
 }
 
-using Nearest = faiss::CMax<float, idx_t>;
-
-/// Keeps the k nearest; similarities go in negated.
-struct Best {
-    const Search& search;
-    bool similarity;
-
-    Best(const Search& search, bool similarity) : search(search), similarity(similarity) {
-        faiss::heap_heapify<Nearest>(search.k, search.distances, search.rows);
-    }
-
-    void offer(idx_t row, float distance) {
-        const float key = similarity ? -distance : distance;
-        if (key < search.distances[0]) {
-            faiss::heap_replace_top<Nearest>(search.k, search.distances, search.rows, key, row);
-        }
-    }
-
-    void finish() {
-        faiss::heap_reorder<Nearest>(search.k, search.distances, search.rows);
-        if (similarity) {
-            std::transform(search.distances, search.distances + search.k, search.distances, [](float key) { return -key; });
-        }
-    }
-};
-
 } // namespace
 
 bool shim::is_similarity(const Index& index, bool products) {
@@ -201,7 +175,7 @@ std::unique_ptr<DistanceComputer> shim::row_distances(const Index& index, bool p
 
 void shim::scan_rows(DistanceComputer& distances, bool similarity, const float* query, const Search& search) {
     distances.set_query(query);
-    Best best(search, similarity);
+    Nearest nearest(search, similarity);
     idx_t four[4];
     int waiting = 0;
     for (idx_t row = search.first; row < search.last; row++) {
@@ -213,28 +187,28 @@ void shim::scan_rows(DistanceComputer& distances, bool similarity, const float* 
             float d[4];
             distances.distances_batch_4(four[0], four[1], four[2], four[3], d[0], d[1], d[2], d[3]);
             for (int i = 0; i < 4; i++) {
-                best.offer(four[i], d[i]);
+                nearest.offer(four[i], d[i]);
             }
             waiting = 0;
         }
     }
     for (int i = 0; i < waiting; i++) {
-        best.offer(four[i], distances(four[i]));
+        nearest.offer(four[i], distances(four[i]));
     }
-    best.finish();
+    nearest.finish();
 }
 
 void shim::scan_lists(const faiss::IndexIVF& index, const float* query, const Search& search) {
     const bool similarity = is_similarity(index, false);
-    Best best(search, similarity);
+    Nearest nearest(search, similarity);
     std::vector<float> vector(index.d);
     const auto wanted = [&](idx_t row) { return !search.selector || search.selector->is_member(row); };
     visit_lists(index, wanted, [&](idx_t row, size_t list, size_t offset) {
         index.reconstruct_from_offset(list, offset, vector.data());
-        best.offer(row, similarity ? faiss::fvec_inner_product(query, vector.data(), index.d)
-                                   : faiss::fvec_L2sqr(query, vector.data(), index.d));
+        nearest.offer(row, similarity ? faiss::fvec_inner_product(query, vector.data(), index.d)
+                                      : faiss::fvec_L2sqr(query, vector.data(), index.d));
     });
-    best.finish();
+    nearest.finish();
 }
 
 namespace {

@@ -1,10 +1,10 @@
 // Searches that read codes one after the other: all of an index's, or those of the inverted lists nearby.
 
+#include "nearest.h"
 #include "shim.h"
 
 #include <algorithm>
 #include <cfloat>
-#include <numeric>
 #include <utility>
 #include <vector>
 
@@ -13,7 +13,6 @@
 #include <faiss/IndexPQFastScan.h>
 #include <faiss/IndexRaBitQ.h>
 #include <faiss/IndexScalarQuantizer.h>
-#include <faiss/utils/Heap.h>
 #include <faiss/utils/distances.h>
 
 using namespace shim;
@@ -258,38 +257,38 @@ std::vector<Visit> visits(const faiss::IndexIVF& ivf, const Lists& lists, const 
     return all;
 }
 
-using Farthest = faiss::CMax<float, idx_t>;
-
-/// Looks through lists of floats, of a metric whose distance between a query and a row FAISS computes by `distance`; `sign`
-/// times that is the smaller, the closer. Of rows that are as far away as each other, the first are the closest, in whatever
-/// order they are met. In place of FAISS's IVFFlatScanner (IndexIVFFlat.cpp), which goes query by query.
+/// Looks through lists of floats, of a metric whose distance between a query and a row FAISS computes by `distance`. In place
+/// of FAISS's IVFFlatScanner (IndexIVFFlat.cpp), which goes query by query.
 struct FloatScan {
     using Distance = float (*)(const float*, const float*, size_t);
     const faiss::IndexIVFFlat& ivf;
     const Search& search;
     const Distance distance;
-    const float sign;
+    std::vector<Nearest> nearest; // of each query
 
-    void run(const Lists& lists) const {
+    FloatScan(const faiss::IndexIVFFlat& ivf, const Search& search, Distance distance)
+            : ivf(ivf), search(search), distance(distance) {
+        nearest.reserve(search.n);
         for (idx_t q = 0; q < search.n; q++) {
-            faiss::heap_heapify<Farthest>(search.k, search.distances + q * search.k, search.rows + q * search.k);
+            nearest.emplace_back(search.one(q, ivf.d), is_similarity(ivf, false));
         }
+    }
+
+    void run(const Lists& lists) {
         const std::vector<Visit> all = visits(ivf, lists, search);
         for (auto first = all.begin(); first != all.end();) {
             const auto last = std::find_if(first, all.end(), [&](const Visit& visit) { return visit.list != first->list; });
             scan_list(&*first, &*first + (last - first));
             first = last;
         }
-        for (idx_t q = 0; q < search.n; q++) {
-            const Search one = search.one(q, ivf.d);
-            faiss::heap_reorder<Farthest>(one.k, one.distances, one.rows);
-            std::transform(one.distances, one.distances + one.k, one.distances, [this](float to_row) { return sign * to_row; });
+        for (Nearest& each : nearest) {
+            each.finish();
         }
     }
 
 private:
     /// All visits of one list, some rows at a time, which stay in a processor's second cache from one query to the next.
-    void scan_list(const Visit* first, const Visit* last) const {
+    void scan_list(const Visit* first, const Visit* last) {
         constexpr size_t TILE_BYTES = 128 << 10;
         const idx_t tile = std::max<idx_t>(1, TILE_BYTES / ivf.code_size);
         faiss::InvertedLists::ScopedCodes codes(ivf.invlists, first->list);
@@ -298,20 +297,16 @@ private:
         const idx_t size = ivf.invlists->list_size(first->list);
         for (idx_t begin = 0; begin < size; begin += tile) {
             for (const Visit* visit = first; visit != last; visit++) {
-                const idx_t end = std::min(begin + tile, visit->rows);
-                scan_part(search.one(visit->query, ivf.d), begin, end, ids.get(), vectors);
+                scan_part(visit->query, begin, std::min(begin + tile, visit->rows), ids.get(), vectors);
             }
         }
     }
 
-    void scan_part(const Search& one, idx_t begin, idx_t end, const idx_t* ids, const float* vectors) const {
+    void scan_part(idx_t query, idx_t begin, idx_t end, const idx_t* ids, const float* vectors) {
+        const float* x = search.x + query * ivf.d;
         for (idx_t i = begin; i < end; i++) {
-            if (one.selector && !one.selector->is_member(ids[i])) {
-                continue;
-            }
-            const float to_row = sign * distance(one.x, vectors + i * ivf.d, ivf.d);
-            if (Farthest::cmp2(one.distances[0], to_row, one.rows[0], ids[i])) {
-                faiss::heap_replace_top<Farthest>(one.k, one.distances, one.rows, to_row, ids[i]);
+            if (!search.selector || search.selector->is_member(ids[i])) {
+                nearest[query].offer(ids[i], distance(x, vectors + i * ivf.d, ivf.d));
             }
         }
     }
@@ -349,10 +344,10 @@ void shim::search_lists(const faiss::IndexIVF& index, const Search& search) {
     }
     if (auto flat = dynamic_cast<const faiss::IndexIVFFlat*>(&index)) {
         if (index.metric_type == faiss::METRIC_L2) {
-            return FloatScan{*flat, search, faiss::fvec_L2sqr, 1}.run(lists);
+            return FloatScan(*flat, search, faiss::fvec_L2sqr).run(lists);
         }
         if (index.metric_type == faiss::METRIC_INNER_PRODUCT) {
-            return FloatScan{*flat, search, faiss::fvec_inner_product, -1}.run(lists);
+            return FloatScan(*flat, search, faiss::fvec_inner_product).run(lists);
         }
     }
     faiss::IVFSearchParameters parameters;
