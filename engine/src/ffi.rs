@@ -19,7 +19,7 @@ mod search;
 mod steps;
 mod stream;
 
-pub(crate) use kmeans::{KmeansSettings, kmeans};
+pub(crate) use kmeans::kmeans;
 pub(crate) use native::Facts;
 use native::{
     IdMap, vinedb_faiss_add, vinedb_faiss_clone, vinedb_faiss_error, vinedb_faiss_facts,

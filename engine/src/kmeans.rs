@@ -15,9 +15,9 @@ pub use choose::{Choice, Score, choose_k};
 pub use options::{KmeansOptions, Start, default_sample};
 
 #[cfg(feature = "faiss")]
-use crate::ffi::{KmeansSettings, kmeans as iterate};
+use crate::ffi::kmeans as iterate;
 #[cfg(not(feature = "faiss"))]
-use crate::lloyd::{KmeansSettings, kmeans as iterate};
+use crate::lloyd::kmeans as iterate;
 use crate::progress::report;
 use crate::{
     Error, Hit, Index, Kind, Metric, Progress, Result, SearchParams, Select, Stage, Watch, batch,
@@ -263,6 +263,17 @@ fn best_run(
     }
     report(watch, Stage::Clustering, total, total)?;
     Ok(best.unwrap_or_default())
+}
+
+/// How the iterations go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KmeansSettings {
+    /// Which points the centroids start from where none are given; not negative.
+    pub(crate) seed: i32,
+    /// None at all leave the centroids where they start.
+    pub(crate) iterations: u16,
+    /// Inner product decides, and centroids are scaled to length 1.
+    pub(crate) spherical: bool,
 }
 
 fn one_run(

@@ -5,20 +5,10 @@
 use std::ops::ControlFlow;
 
 use crate::exact::Exact;
+use crate::kmeans::KmeansSettings;
 use crate::sample::sample_rows;
 use crate::scan::Rows;
 use crate::{Error, Hit, Metric, Result, Select, batch, vectors};
-
-/// How the iterations go.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KmeansSettings {
-    /// Which points the centroids start from where none are given.
-    pub(crate) seed: i32,
-    /// None at all leave the centroids where they start.
-    pub(crate) iterations: u16,
-    /// Inner product decides, and centroids are scaled to length 1.
-    pub(crate) spherical: bool,
-}
 
 /// Lloyd's iterations over the points, finite and of this dimension, 1 <= k <= points: the centroids and the objective
 /// before each of their moves. They start from `start` (k × dimension), or from random points where that is empty. `step`

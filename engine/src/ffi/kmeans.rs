@@ -6,17 +6,7 @@ use std::ops::ControlFlow;
 use super::steps::{Watched, go_on};
 use super::{failure, initialize, native, native::vinedb_faiss_kmeans, status};
 use crate::Result;
-
-/// How the iterations go.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct KmeansSettings {
-    /// Which points the centroids start from where none are given; not negative.
-    pub(crate) seed: i32,
-    /// None at all leave the centroids where they start.
-    pub(crate) iterations: u16,
-    /// Inner product decides, and centroids are scaled to length 1.
-    pub(crate) spherical: bool,
-}
+use crate::kmeans::KmeansSettings;
 
 /// Lloyd's iterations over the points, finite and of this dimension, 1 <= k <= points: the centroids and the objective
 /// before each of their moves. They start from `start` (k × dimension), or from random points where that is empty. `step`
