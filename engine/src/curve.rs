@@ -372,12 +372,17 @@ fn median(numbers: &mut [f32]) -> f32 {
 }
 
 /// The mean, and its standard error: the deviation of a sample over the root of its size.
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "what comes of shares is kept as a share is"
+)]
 fn mean_and_error(numbers: &[f32]) -> (f32, f32) {
-    let n = ratio(numbers.len(), 1);
-    let mean = numbers.iter().sum::<f32>() / n;
+    let n = f64::from(ratio(numbers.len(), 1));
+    let mean = numbers.iter().copied().map(f64::from).sum::<f64>() / n;
     if numbers.len() < 2 {
-        return (mean, 0.0);
+        return (mean as f32, 0.0);
     }
-    let squares: f32 = numbers.iter().map(|number| (number - mean).powi(2)).sum();
-    (mean, (squares / (n - 1.0) / n).sqrt())
+    let squares = |&number: &f32| (f64::from(number) - mean).powi(2);
+    let variance = numbers.iter().map(squares).sum::<f64>() / (n - 1.0);
+    (mean as f32, (variance / n).sqrt() as f32)
 }
