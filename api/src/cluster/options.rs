@@ -256,7 +256,7 @@ fn in_range_of(
     Err(Error::invalid(
         field,
         given,
-        format!("{low} to {high}, {which}"),
+        format!("{low} to {high} ({which})"),
     ))
 }
 
