@@ -73,7 +73,7 @@ pub struct Stats {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub index: Option<String>,
     /// Which kind of search that makes, of how many vectors, and the time a query takes: measured when the index was sealed,
-    /// or, where none is sealed, now.
+    /// or, where none is sealed, now. While there are too few vectors for the index that was asked for, also how many it takes.
     pub explanation: String,
     /// What was measured of the sealed index: recall and time of each setting worth having.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -253,7 +253,7 @@ impl Collection {
             dimension: core.locked.dimension(),
             model: core.locked.model.clone(),
             index: view.kind().map(|kind| kind.to_string()),
-            explanation: explanation(&view)?,
+            explanation: explanation(&view, &core.locked.config.index)?,
             curve: view.curve().cloned(),
             sealed: view.sealed_len(),
             fresh: view.fresh_len(),

@@ -4,8 +4,8 @@
 use std::time::Instant;
 
 use engine::{
-    Curve, DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, Kind, Rung,
-    SearchParams, Structure,
+    Curve, DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, IndexSpec, Kind,
+    Rung, SearchParams, Structure,
 };
 
 use crate::{
@@ -23,12 +23,18 @@ const USUAL_MICROS: f32 = 300.0;
 /// With no more documents than these that pass the filter each of them is compared, whatever the index.
 const FEW: usize = 1_000;
 
-/// Which kind of search a query gets when it names nothing, over how many vectors, and what it takes, in words.
-pub(crate) fn explanation(view: &View) -> Result<String> {
+/// Which kind of search a query gets when it names nothing, over how many vectors, and what it takes, in words; and, while
+/// there are too few for the index that was asked for, how many that takes.
+pub(crate) fn explanation(view: &View, asked: &IndexSpec) -> Result<String> {
     let vectors = with_thousands(view.len());
-    let exact = |micros: f64| format!("exact: {vectors} vectors, {}", milliseconds(micros));
     let Some(sealed) = view.sealed.as_ref().filter(|_| !view.is_flat()) else {
-        return Ok(exact(exact_micros(view)?));
+        let time = milliseconds(exact_micros(view)?);
+        let least = asked.min_vectors(view.dimension);
+        let awaited = match view.len() < least {
+            true => format!("; {asked} from {} vectors on", with_thousands(least)),
+            false => String::new(),
+        };
+        return Ok(format!("exact: {vectors} vectors, {time}{awaited}"));
     };
     let kind = sealed.index.kind();
     let setting = Setting::new(view, &SearchParams::DEFAULT, NEAREST);

@@ -35,6 +35,8 @@ fn kinds_that_learn_work_from_the_first_document_and_learn_by_themselves() {
         eventually("it has learned", || {
             collection.stats().unwrap().index.as_deref() == Some(index)
         });
+        let explanation = collection.stats().unwrap().explanation;
+        assert!(!explanation.contains("vectors on"), "{explanation}");
     }
 }
 
@@ -48,7 +50,16 @@ fn training_on_too_little_is_refused_with_the_minimum() {
     upsert(&collection, 0, &Cloud::new(13).points(500));
     let error = collection.train().unwrap_err().to_string();
     assert!(error.contains("2496") && error.contains("500"), "{error}");
-    assert_eq!(collection.stats().unwrap().generation, 0);
+    let stats = collection.stats().unwrap();
+    assert_eq!(stats.generation, 0);
+    assert!(
+        stats.explanation.starts_with("exact: 500 vectors, ")
+            && stats
+                .explanation
+                .ends_with("; IVF64,Flat from 2,496 vectors on"),
+        "{}",
+        stats.explanation
+    );
 }
 
 #[test]
