@@ -33,7 +33,7 @@ case $mode in
     ;;
   thread)
     extra+=(-Zbuild-std)
-    OMP_NUM_THREADS=1 TSAN_OPTIONS=halt_on_error=0:${TSAN_OPTIONS:-} sanitized -- "$@"
+    OMP_NUM_THREADS=1 TSAN_OPTIONS=suppressions=$PWD/engine/races.supp:${TSAN_OPTIONS:-} sanitized -- "$@"
     ;;
   valgrind)
     export PROPTEST_CASES=${PROPTEST_CASES:-2} OMP_NUM_THREADS=2 OPENBLAS_CORETYPE=Haswell
