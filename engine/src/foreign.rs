@@ -56,6 +56,10 @@ impl Index {
 /// How far from 1 the length of a vector may be that counts as one of length 1.
 const LENGTH_TOLERANCE: f64 = 1e-3;
 
+/// How long what codes tell of a vector of length 1 may be: the middles of PQ's clusters lie inwards, SQ's rounding goes both
+/// ways, and RaBitQ's signs point past it, by a quarter as a rule.
+const LENGTH_BY_CODES: std::ops::RangeInclusive<f64> = 0.2..=2.0;
+
 /// An index that FAISS wrote elsewhere, in a plain file: with an id map or without, or with ids in its lists. It becomes an
 /// [`Index`] once its rows have ids that ascend.
 #[derive(Debug)]
@@ -168,13 +172,29 @@ impl Foreign {
         for (row, vector) in kept.chunks_exact(self.dimension()).enumerate() {
             let checked = vectors::prepare(vector, self.dimension(), metric).map(drop);
             let told = checked.map_err(|error| error.to_string());
-            told.and_then(|()| check_length(vector, metric))
+            told.and_then(|()| self.check_length(vector, metric))
                 .map_err(|reason| {
                     let id = self.ids.get(start + row).copied().unwrap_or(-1);
                     bad(format!("the vector of id {id} does not do: {reason}"))
                 })?;
         }
         Ok(kept)
+    }
+
+    fn check_length(&self, vector: &[f32], metric: Metric) -> std::result::Result<(), String> {
+        let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
+        let length = square.sqrt();
+        let fits = match self.kind().is_lossless() {
+            true => (length - 1.0).abs() <= LENGTH_TOLERANCE,
+            false => LENGTH_BY_CODES.contains(&length),
+        };
+        if fits || metric != Metric::Cosine {
+            return Ok(());
+        }
+        let own = self.metric();
+        Err(format!(
+            "its length is {length}, and cosine has vectors of length 1; as {own} it can be had"
+        ))
     }
 
     /// The index, with these ids for its rows in their order.
@@ -210,21 +230,10 @@ impl Foreign {
 fn without_place(message: &str) -> &str {
     let behind = message.find(".cpp:").map(|place| &message[place..]);
     let told = behind.and_then(|rest| rest.split_once(": "));
-    told.map_or(message, |(_, told)| told)
-}
-
-fn check_length(vector: &[f32], metric: Metric) -> std::result::Result<(), String> {
-    if metric != Metric::Cosine {
-        return Ok(());
+    match told.map_or(message, |(_, told)| told) {
+        "std::bad_alloc" => "it asks for more memory than there is",
+        told => told,
     }
-    let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
-    if (square.sqrt() - 1.0).abs() <= LENGTH_TOLERANCE {
-        return Ok(());
-    }
-    let length = square.sqrt();
-    Err(format!(
-        "its length is {length}, and cosine has vectors of length 1"
-    ))
 }
 
 /// What was found in a file of FAISS's.

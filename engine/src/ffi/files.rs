@@ -60,7 +60,11 @@ impl RawIndex {
     fn from_stream(code: i32, failed: Option<io::Error>, map: *mut IdMap) -> Result<Self> {
         const OPERATION: &str = "read an index";
         if let Some(error) = failed {
-            return Err(failure(OPERATION, &error.to_string()));
+            let told = match error.kind() {
+                io::ErrorKind::UnexpectedEof => "the file is cut off".to_owned(),
+                _ => error.to_string(),
+            };
+            return Err(failure(OPERATION, &told));
         }
         status(OPERATION, code)?;
         let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
