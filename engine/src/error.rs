@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use crate::{Device, Kind, Metric, Stamp};
+use crate::{Device, IndexSpec, Kind, Metric, Stamp};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -154,13 +154,13 @@ pub enum Error {
     },
     /// A search parameter of another kind of index.
     #[error(
-        "the parameter {parameter} does not fit an index {kind}; the kinds that take it are {kinds}: leave it out"
+        "the parameter {parameter} does not fit an index {index}; the kinds that take it are {kinds}: leave it out"
     )]
     ParameterMismatch {
         /// The parameter's name.
         parameter: &'static str,
         /// What the index is.
-        kind: Kind,
+        index: IndexSpec,
         /// The kinds that take it.
         kinds: &'static str,
     },

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::spec::{Codes, Structure};
-use crate::{Error, Kind, Result};
+use crate::{Error, IndexSpec, Kind, Result};
 
 /// The `ef_search` of a query that names none, where the index's recall was not measured.
 pub const DEFAULT_EF_SEARCH: usize = 64;
@@ -64,18 +64,19 @@ impl SearchParams {
         ..Self::DEFAULT
     };
 
-    /// Whether these parameters make sense for an index of this kind.
+    /// Whether these parameters make sense for such an index, or for what it grows into.
     ///
     /// # Errors
     /// [`Error::ParameterMismatch`] for a parameter of other kinds, naming those; [`Error::ParameterRange`] for a number
     /// out of its range; [`Error::ParameterConflict`] for `recall` beside what it chooses.
-    pub fn check(&self, kind: &Kind) -> Result<()> {
+    pub fn check(&self, index: &IndexSpec) -> Result<()> {
         self.validate()?;
-        for (parameter, given, takes, kinds) in self.table(kind) {
+        let grown = index.kind_for(usize::MAX, 1);
+        for (parameter, given, takes, kinds) in self.table(&grown) {
             if given && !takes {
                 return Err(Error::ParameterMismatch {
                     parameter,
-                    kind: kind.clone(),
+                    index: index.clone(),
                     kinds,
                 });
             }

@@ -159,7 +159,7 @@ fn searches_that_cannot_be_are_refused() {
         ),
         (
             &["given", "--like", "1", "--param", "nprobe=4"],
-            &["nprobe", "does not fit", "IVF"],
+            &["nprobe", "does not fit an index auto", "IVF"],
         ),
     ];
     for (args, words) in cases {

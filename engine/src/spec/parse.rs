@@ -51,20 +51,26 @@ fn kind(given: &str) -> Option<Kind> {
     })
 }
 
-/// `hnsw_rs`, or with `(m=16,ef_construction=200)` behind it, in any order and each optional.
+/// `hnsw_rs`, or with `(m=16,ef_construction=200)` behind it, in any order and each optional, none twice.
 fn hnsw_rs(rest: &str) -> Option<Kind> {
-    let (mut m, mut ef_construction) = (HNSW_RS_M, HNSW_RS_EF_CONSTRUCTION);
+    let (mut m, mut ef_construction) = (None, None);
     if !rest.is_empty() {
         for pair in rest.strip_prefix('(')?.strip_suffix(')')?.split(',') {
             let (name, value) = pair.split_once('=')?;
-            match name.trim() {
-                "m" => m = number(value.trim())?,
-                "ef_construction" => ef_construction = number(value.trim())?,
+            let part = match name.trim() {
+                "m" => &mut m,
+                "ef_construction" => &mut ef_construction,
                 _ => return None,
+            };
+            if part.replace(number(value.trim())?).is_some() {
+                return None;
             }
         }
     }
-    Some(Kind::hnsw_rs(m, ef_construction))
+    Some(Kind::hnsw_rs(
+        m.unwrap_or(HNSW_RS_M),
+        ef_construction.unwrap_or(HNSW_RS_EF_CONSTRUCTION),
+    ))
 }
 
 /// What stands before `,RFlat` or `,Refine(…)`.

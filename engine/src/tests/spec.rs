@@ -114,6 +114,7 @@ fn what_cannot_be_had_is_refused_with_what_can() {
         ("ivf256,rabitq", "IVF256,RaBitQ"),
         ("hnsw_rs(m=0)", "hnsw_rs(m=2,ef_construction=200)"),
         ("hnsw_rs(k=1)", "HNSW32"),
+        ("hnsw_rs(m=8,m=9)", "HNSW32"),
         ("NSG1", "NSG4"),
         ("Größe\0", "Flat"),
     ] {
@@ -319,10 +320,10 @@ fn parameters_are_checked_against_the_kind() {
         ),
     ] {
         for fits in fitting {
-            with(params).check(&kind(fits)).unwrap();
+            with(params).check(&kind(fits).into()).unwrap();
         }
         for other in other {
-            let refused = with(params).check(&kind(other));
+            let refused = with(params).check(&kind(other).into());
             assert!(
                 matches!(refused, Err(Error::ParameterMismatch { .. })),
                 "{params} {other}"
@@ -336,7 +337,7 @@ fn parameters_are_checked_against_the_kind() {
             r#"{"recall": 0.5}"#,
             r#"{"recall": 1}"#,
         ] {
-            with(params).check(&kind(any)).unwrap();
+            with(params).check(&kind(any).into()).unwrap();
         }
         for params in [
             r#"{"ef_search": 0}"#,
@@ -345,14 +346,14 @@ fn parameters_are_checked_against_the_kind() {
             r#"{"recall": 1.1}"#,
             r#"{"rescore": 1001}"#,
         ] {
-            let refused = with(params).check(&kind(any));
+            let refused = with(params).check(&kind(any).into());
             assert!(
                 matches!(refused, Err(Error::ParameterRange { .. })),
                 "{params}"
             );
         }
     }
-    let both = with(r#"{"recall": 0.9, "ef_search": 9}"#).check(&kind("HNSW8"));
+    let both = with(r#"{"recall": 0.9, "ef_search": 9}"#).check(&kind("HNSW8").into());
     assert!(matches!(
         both,
         Err(Error::ParameterConflict {
