@@ -222,7 +222,7 @@ impl Core {
     /// What the query is searched with; refused when its parameters do not fit the kind of index that the collection grows into.
     fn setting(&self, view: &View, target: &Target<'_>) -> Result<Setting> {
         let (config, params) = (&self.locked.config, &target.query.params);
-        params.check(&config.index.kind_for(usize::MAX, self.locked.dimension()))?;
+        params.check(&config.index)?;
         Ok(Setting::new(view, params, target.wanted()))
     }
 }
@@ -277,7 +277,8 @@ fn nearest_of(
     ids: &[i64],
     setting: &Setting,
 ) -> Result<(Vec<Hit>, Strategy)> {
-    if !target.is_exact(view) && !view.is_flat() && ids.len() > setting.scan_limit(view) {
+    let may_miss = !target.is_exact(view) && !view.is_flat() && !setting.params.exact;
+    if may_miss && ids.len() > setting.scan_limit(view) {
         let wider = setting.widened(view, ids.len());
         let set = IdSet::from_sorted(ids);
         let hits = target.nearest(view, k, |vector| {

@@ -42,6 +42,11 @@ pub(crate) fn explanation(view: &View, asked: &IndexSpec) -> Result<String> {
         return Ok(format!("{kind}: {vectors} vectors, not measured"));
     };
     let time = milliseconds(f64::from(rung.micros));
+    if rung.is_exact() {
+        return Ok(format!(
+            "exact: {vectors} vectors, {time}, the quickest way here to a recall of {DEFAULT_RECALL}; index {kind}"
+        ));
+    }
     let short = setting.short_of.map_or_else(String::new, |target| {
         format!(", the best there is: {target} was the aim")
     });

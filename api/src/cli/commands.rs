@@ -216,6 +216,7 @@ pub(crate) fn stats_text(stats: &Stats) -> String {
 }
 
 fn rung_text(rung: &Rung) -> String {
+    let exact = rung.is_exact().then(|| "exact".to_owned());
     let settings = [
         ("ef_search", rung.ef_search),
         ("nprobe", rung.nprobe),
@@ -223,7 +224,8 @@ fn rung_text(rung: &Rung) -> String {
     ];
     let settings = settings
         .iter()
-        .filter_map(|(name, value)| value.map(|value| format!("{name} {value}")));
+        .filter_map(|(name, value)| value.map(|value| format!("{name} {value}")))
+        .chain(exact);
     format!(
         "    {:.3} ± {:.3} in {:.2} ms   {}",
         rung.recall,

@@ -2,7 +2,7 @@
 
 use super::fixtures::*;
 use crate::{
-    Curve, Error, Index, Kind, Metric, Rung, SearchParams, Select, Stage, Trial, sample_rows,
+    Curve, Error, Hit, Index, Kind, Metric, Rung, SearchParams, Select, Stage, Trial, sample_rows,
     unwatched, with_threads,
 };
 use std::ops::ControlFlow;
@@ -177,6 +177,59 @@ fn each_rung_costs_more_and_finds_more_than_those_before() {
             |pair: &[Rung]| pair[0].recall < pair[1].recall && pair[0].micros <= pair[1].micros;
         assert!(rungs.windows(2).all(rises), "{kind}: {rungs:?}");
         assert!(rungs.last().unwrap().recall >= 0.97, "{kind}: {rungs:?}");
+    }
+}
+
+/// Without clusters the nearest lie in many lists. Whatever the first steps take, the widest is measured.
+#[test]
+fn the_best_rung_is_no_worse_than_the_widest_setting() {
+    let points = clustered(37, 3_000, DIMENSION, 3_000);
+    let sample = sample(Metric::L2, &points);
+    for (factory, nprobe) in [
+        ("IVF16,SQ8", Some(16)),
+        ("IVF8,PQ16x4fs", Some(8)),
+        ("PCA24,IVF16,SQ8", Some(16)),
+        ("IVF16,PQ8x4fs,RFlat", Some(16)),
+        ("SQ4,RFlat", None),
+    ] {
+        let mut index = build(Metric::L2, &kind(factory), DIMENSION, &points);
+        index.calibrate(&sample.trial()).unwrap();
+        let best = *index.curve().unwrap().rungs.last().unwrap();
+        let widest = Rung {
+            nprobe,
+            rescore: Some(32),
+            ..best
+        };
+        let truth: Vec<Vec<(i64, f64)>> = (sample.truth.iter())
+            .map(|ids| ids.iter().map(|&id| (id, 0.0)).collect())
+            .collect();
+        let (found, _) = strangers(&index, &widest, &sample.queries, &truth);
+        assert!(
+            f64::from(best.recall) > found - 0.02,
+            "{factory}: {best:?} but {found} with {widest:?}"
+        );
+    }
+}
+
+#[test]
+fn where_whole_vectors_are_kept_all_can_be_found() {
+    let points = clustered(38, 600, DIMENSION, 600);
+    let sample = sample(Metric::L2, &points);
+    for factory in ["HNSW4", "IVF8,Flat"] {
+        let mut index = build(Metric::L2, &kind(factory), DIMENSION, &points);
+        index.calibrate(&sample.trial()).unwrap();
+        let best = *index.curve().unwrap().rungs.last().unwrap();
+        assert!(best.recall > 0.999, "{factory}: {best:?}");
+        let ids = |params: &SearchParams| -> Vec<Vec<i64>> {
+            let answers = index.search(&sample.queries, 11, params, Select::All);
+            let ids = |hits: &Vec<Hit>| hits.iter().map(|hit| hit.id).collect();
+            answers.unwrap().iter().map(ids).collect()
+        };
+        assert_eq!(
+            ids(&best.params()),
+            ids(&SearchParams::EXACT),
+            "{factory}: {best:?}"
+        );
     }
 }
 
