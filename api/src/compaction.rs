@@ -22,7 +22,7 @@ const FRESH_SHARE: usize = 8;
 /// The same while somebody searches, where that takes no new index: 12,500 fresh vectors of 50 components take a search three
 /// times as long as 100,000 in a graph.
 const FRESH_SHARE_SEARCHED: usize = 32;
-/// The share of deleted ids that a compaction on request leaves in the index; in the background `Options::compact_at` says it.
+/// The share of deleted ids that a compaction on request leaves in a graph; in the background `Options::compact_at` says it.
 const DELETED_SHARE_ON_REQUEST: f32 = 0.05;
 
 /// Runs compactions in the background; the last handle waits for the one that runs.
@@ -228,9 +228,9 @@ pub(crate) struct Order<'a> {
 }
 
 impl Collection {
-    /// Folds everything written so far into the sealed index, and builds it anew, without what was deleted, when more than one
-    /// in twenty of its vectors are; in a graph, every vector that a short walk misses gets a link. Searches and writes go on
-    /// meanwhile. Returns at once when there is nothing to do.
+    /// Folds everything written so far into the sealed index, and takes out what was deleted; a graph, out of which nothing can
+    /// be taken, is built anew for that when more than one in twenty of its vectors are deleted. In a graph, every vector that
+    /// a short walk misses gets a link. Searches and writes go on meanwhile. Returns at once when there is nothing to do.
     ///
     /// # Errors
     /// When the handle is read-only, or the index cannot be built or written.
@@ -310,9 +310,17 @@ impl Start {
         })
     }
 
+    /// Deleted ids that are no reason to compact: none for a caller, where they can be taken out of the index as it is.
+    fn tolerated(&self, core: &Core, effort: Effort) -> usize {
+        match effort {
+            Effort::Foreground if self.view.kind().is_some_and(Kind::can_remove) => 0,
+            _ => effort.tolerates(self.view.sealed_len(), core),
+        }
+    }
+
     fn is_idle(&self, core: &Core, order: Order<'_>) -> bool {
         self.view.fresh_len() == 0
-            && dead(&self.view) <= order.effort.tolerates(self.view.sealed_len(), core)
+            && dead(&self.view) <= self.tolerated(core, order.effort)
             && !self.lost
             && !(order.effort == Effort::Foreground && self.view.may_miss())
             && !(order.retrain && self.rows > 0)

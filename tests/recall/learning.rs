@@ -142,6 +142,27 @@ fn a_kind_that_cannot_grow_is_built_anew_from_all_rows() {
 }
 
 #[test]
+fn compacting_takes_out_what_is_deleted_where_the_rest_can_stay() {
+    let points = Cloud::new(18).points(3_000);
+    for (index, left) in [("SQ8", 0), ("IVF16,Flat", 0), ("HNSW8", 10)] {
+        let dir = tempfile::tempdir().unwrap();
+        let db = writer(dir.path());
+        let collection = sealed(&db, index, Metric::L2, &points);
+        let keys: Vec<vinedb::Key> = (0..10).map(vinedb::Key::from).collect();
+        collection.delete(&keys).unwrap();
+        collection.compact().unwrap();
+        let stats = collection.stats().unwrap();
+        assert_eq!(
+            (stats.deleted, stats.sealed - left),
+            (left, 2_990),
+            "{index}"
+        );
+        let found = collection.search(&Query::vector(points[3].clone()).top_k(3_000));
+        assert_eq!(found.unwrap().matches.len(), 2_990, "{index}");
+    }
+}
+
+#[test]
 fn the_share_of_deleted_ones_that_is_borne_is_a_setting() {
     let points = Cloud::new(17).points(10_000);
     let dir = tempfile::tempdir().unwrap();
