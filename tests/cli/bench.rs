@@ -146,7 +146,10 @@ fn what_does_not_belong_together_is_refused() {
     );
     scratch.write("none.fvecs", "");
     scratch.write("three.json", "[1, 2, 3]");
-    let cases: [(&[&str], &[&str]); 7] = [
+    let mut numbers = queries();
+    numbers[6][3] = f32::NAN;
+    scratch.write("nan.fvecs", vecs(&numbers, |x| x.to_le_bytes()));
+    let cases: [(&[&str], &[&str]); 9] = [
         (
             &["queries.fvecs", "--truth", "few.ivecs"],
             &["few.ivecs", "2 queries", "30"],
@@ -169,7 +172,10 @@ fn what_does_not_belong_together_is_refused() {
         ),
         (&["none.fvecs"], &["none.fvecs", "no vectors"]),
         (&["three.json"], &["dimension 3", "8"]),
+        (&["nan.fvecs"], &["nan.fvecs", "query 7", "NaN"]),
+        (&["queries.svg"], &["queries.svg", ".npy, .fvecs or .json"]),
     ];
+    scratch.write("queries.svg", "<svg/>");
     for (args, words) in cases {
         let run = scratch.run("bench", &[&["c", "--queries"], args].concat());
         assert!(
@@ -178,4 +184,7 @@ fn what_does_not_belong_together_is_refused() {
         );
         assert_eq!(run.stdout, "");
     }
+    scratch.json("create", &["empty", "--dimension", "8"]);
+    let run = scratch.run("bench", &["empty", "--queries", "queries.fvecs"]);
+    assert!(run.error().contains("no documents"), "{run:?}");
 }

@@ -25,8 +25,21 @@ pub(crate) fn run(args: args::Bench, home: PathBuf, output: &Output) -> Result<O
     if queries.is_empty() {
         bail!("{} holds no vectors to search by", args.queries.display());
     }
+    if let Some(row) = queries
+        .iter()
+        .position(|query| !query.iter().all(|x| x.is_finite()))
+    {
+        bail!(
+            "{}: the vector of query {} holds NaN or infinity: give finite numbers only",
+            args.queries.display(),
+            row + 1
+        );
+    }
     let settings = settings(&args)?;
     let collection = commands::read(home, &args.at.dir)?.collection(&args.at.name)?;
+    if collection.count(None)? == 0 {
+        bail!("collection {} has no documents to search", args.at.name);
+    }
     let interrupt = Interrupt::listen()?;
     let bench = Bench {
         steps: Steps::new(interrupt.clone()),

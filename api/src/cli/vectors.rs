@@ -25,12 +25,12 @@ pub(crate) fn read_all(path: &Path) -> Result<Vec<Vec<f32>>> {
     let named = || path.display().to_string();
     let file = std::fs::File::open(path).with_context(named)?;
     let reader = unzip(Box::new(file)).with_context(named)?;
-    let vectors: Vectors = match format_of(path)? {
-        Format::Npy => npy(reader).with_context(named)?,
-        Format::Fvecs => Box::new(fvecs(reader)),
-        Format::Json => return from_json_file(reader).with_context(named),
+    let vectors: Vectors = match format_of(path) {
+        Some(Format::Npy) => npy(reader).with_context(named)?,
+        Some(Format::Fvecs) => Box::new(fvecs(reader)),
+        Some(Format::Json) => return from_json_file(reader).with_context(named),
         _ => bail!(
-            "{}: vectors to search by are read from .npy, .fvecs or .json",
+            "{}: vectors to search by are read from .npy, .fvecs or .json, gzipped or not",
             path.display()
         ),
     };
