@@ -31,6 +31,11 @@ constexpr size_t WIDE = 8;
 #endif
 using Floats = float __attribute__((vector_size(WIDE * sizeof(float))));
 
+/// How far ahead of short rows a scan asks memory, at least: the next four of them the processor has begun by itself. Measured
+/// on a Zen 5, Flat over 390,000 × 50: 228 queries/s with 800 bytes, 327 with 4,096, 396 with 6,400, 510 with 9,600, 581 with
+/// 16,384, where two threads no longer have 1.8 times that, and caches may be smaller.
+constexpr size_t BYTES_AHEAD = 9600;
+
 inline Floats load(const float* x) {
     Floats floats;
     std::memcpy(&floats, x, sizeof floats);
@@ -158,7 +163,7 @@ struct QuickDistances final : DistanceComputer {
         const T* const row[4] = {data + a * d, data + b * d, data + c * d, data + e * d};
         // Of rows side by side the next ones follow, and four streams are more than the processor foresees by itself.
         if (e - a == 3) {
-            measure<4>(row, distances, 4 * d);
+            measure<4>(row, distances, std::max(4 * d, BYTES_AHEAD / sizeof(T)));
         } else {
             measure<4>(row, distances, 0);
         }
