@@ -182,13 +182,16 @@ impl Foreign {
     }
 
     fn check_length(&self, vector: &[f32], metric: Metric) -> std::result::Result<(), String> {
+        if metric != Metric::Cosine {
+            return Ok(());
+        }
         let square: f64 = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum();
         let length = square.sqrt();
         let fits = match self.kind().is_lossless() {
             true => (length - 1.0).abs() <= LENGTH_TOLERANCE,
             false => LENGTH_BY_CODES.contains(&length),
         };
-        if fits || metric != Metric::Cosine {
+        if fits {
             return Ok(());
         }
         let own = self.metric();
