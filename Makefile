@@ -35,12 +35,12 @@ model: tools
 
 build: tools         ## the release binaries `vinedb` and `sommelier`, in the target folder under release/
 	$(call timed,Building the release binaries (the first time takes minutes: FAISS is compiled),\
-	  cargo build --release --locked -p vinedb -p vinedb-examples)
+	  cargo build --release --locked -p vinedb-cli -p vinedb-examples)
 	@ls -1 "$(TARGET)"/release/{vinedb,sommelier}
 
 native: tools        ## the same for this machine's processor alone, under native/release/: quicker where it has AVX-512
 	$(call timed,Building the release binaries for this processor (the first time takes minutes: FAISS is compiled),\
-	  $(NATIVE) cargo build --release --locked -p vinedb -p vinedb-examples)
+	  $(NATIVE) cargo build --release --locked -p vinedb-cli -p vinedb-examples)
 	@ls -1 "$(TARGET)"/native/release/{vinedb,sommelier}
 
 demo: setup build    ## embeds the wine list, answers three questions, serves the sommelier page
@@ -55,8 +55,8 @@ test: setup client   ## every test, with the real model, a real browser and Open
 	@cargo test --workspace --locked --no-fail-fast
 
 # The same target folder; CXX=false, so that nothing can compile C++ unnoticed.
-SLIM = --no-default-features --features vinedb/cli
-SLIM_PACKAGES = -p vinedb-engine -p vinedb -p vinedb-examples -p vinedb-tests
+SLIM = --no-default-features
+SLIM_PACKAGES = -p vinedb-engine -p vinedb -p vinedb-cli -p vinedb-examples -p vinedb-tests
 slim: TOOLS := --test
 slim: export PROFILE := dev
 slim: setup client   ## everything that knows FAISS, built and tested without it: no C++ compiler, no cmake

@@ -222,7 +222,7 @@ fn models_lists_the_default_one() {
         .iter()
         .find(|model| model["default"] == true)
         .expect("the default model");
-    assert_eq!(default["name"], vinedb::DEFAULT_MODEL);
+    assert_eq!(default["name"], vinedb::models::DEFAULT_MODEL);
     assert_eq!(default["dimension"], 384);
     assert_eq!(default["hash"].as_str().unwrap().len(), 64);
     let offered = &models["catalogue"][1];
@@ -230,7 +230,7 @@ fn models_lists_the_default_one() {
     assert_eq!(offered["licence"], "Apache-2.0");
     let text = vinedb(["models"]).ok().stdout;
     for words in [
-        vinedb::DEFAULT_MODEL,
+        vinedb::models::DEFAULT_MODEL,
         "paraphrase-MiniLM-L3-v2: 384 dimensions",
     ] {
         assert!(text.contains(words), "{words}: {text}");
@@ -242,7 +242,7 @@ fn models_convert_makes_a_model_that_collections_tell_from_the_default() {
     let scratch = tempfile::tempdir().unwrap();
     let home = vinedb_tests::home();
     std::os::unix::fs::symlink(home.join("runtime"), scratch.path().join("runtime")).unwrap();
-    let source = home.join("models").join(vinedb::DEFAULT_MODEL);
+    let source = home.join("models").join(vinedb::models::DEFAULT_MODEL);
     let run = |args: &[&str]| {
         let mut command = command(args);
         Run::from(command.env("VINEDB_HOME", scratch.path()).output().unwrap())
@@ -258,9 +258,15 @@ fn models_convert_makes_a_model_that_collections_tell_from_the_default() {
         "--json",
     ]);
     let floats = floats.ok().json();
-    let int8 = run(&["models", "convert", source, vinedb::DEFAULT_MODEL, "--json"])
-        .ok()
-        .json();
+    let int8 = run(&[
+        "models",
+        "convert",
+        source,
+        vinedb::models::DEFAULT_MODEL,
+        "--json",
+    ])
+    .ok()
+    .json();
     assert_eq!(
         (&floats["name"], &floats["dimension"]),
         (&json!("exact"), &json!(384))

@@ -30,10 +30,10 @@ pub const GRAPH: &str = if cfg!(feature = "faiss") {
 /// When it lacks them; `make setup` fetches them.
 #[must_use]
 pub fn home() -> PathBuf {
-    let home = vinedb::default_home();
+    let home = vinedb::models::default_home();
     let model = home
         .join("models")
-        .join(vinedb::DEFAULT_MODEL)
+        .join(vinedb::models::DEFAULT_MODEL)
         .join("model.onnx");
     assert!(
         model.is_file(),
@@ -50,7 +50,7 @@ pub fn home() -> PathBuf {
 #[must_use]
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| build("vinedb", "vinedb"))
+    BINARY.get_or_init(|| build("vinedb-cli", "vinedb"))
 }
 
 /// The `sommelier` binary, as [`binary`].
@@ -77,9 +77,6 @@ fn build(package: &str, name: &str) -> PathBuf {
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     if cfg!(not(feature = "faiss")) {
         cargo.arg("--no-default-features");
-        if package == "vinedb" {
-            cargo.args(["--features", "cli"]);
-        }
     }
     cargo.env(
         "CARGO_TARGET_DIR",

@@ -108,7 +108,7 @@ pub fn runtime_version() -> String {
 /// The ONNX Runtime library in the cache folder.
 #[must_use]
 pub fn runtime() -> PathBuf {
-    vinedb::default_home().join("runtime/libonnxruntime.so")
+    vinedb::models::default_home().join("runtime/libonnxruntime.so")
 }
 
 /// What a piece of work took.

@@ -233,7 +233,12 @@ fn without_an_index_the_file_to_put_there_is_named_and_then_taken() {
 fn a_name_that_is_in_no_catalogue_is_refused_with_those_that_are() {
     let hub = index();
     let refused = hub.run(&["models", "pull", "bert-cls"]);
-    for word in [NAME, vinedb::DEFAULT_MODEL, "owner/name", "\"bert-cls\""] {
+    for word in [
+        NAME,
+        vinedb::models::DEFAULT_MODEL,
+        "owner/name",
+        "\"bert-cls\"",
+    ] {
         assert!(
             refused.error().contains(word.trim_matches('"')),
             "{word}: {refused:?}"

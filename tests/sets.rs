@@ -121,7 +121,7 @@ impl Words {
     /// # Errors
     /// Where the file is not in the cache folder.
     pub fn read() -> Result<Self, Failure> {
-        let path = vinedb::default_home().join("bench/glove.npy");
+        let path = vinedb::models::default_home().join("bench/glove.npy");
         let (rows, dimension) = read_npy(&path)?;
         let (mut base, mut queries) = (Vec::new(), Vec::new());
         for (place, row) in rows.chunks_exact(dimension).enumerate() {

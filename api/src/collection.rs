@@ -6,13 +6,14 @@
 use std::{path::PathBuf, sync::Arc};
 
 use engine::Curve;
+use models::Models;
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Key};
 
 pub(crate) use crate::state::{Core, Upkeep};
 use crate::{
-    CollectionConfig, Document, Result, compaction::Compactor, lock::Lock, models::Models,
-    setting::explanation, write::Rows,
+    CollectionConfig, Document, Result, compaction::Compactor, lock::Lock, setting::explanation,
+    write::Rows,
 };
 
 /// A handle on a collection; cloning it is cheap and every clone is the same collection.

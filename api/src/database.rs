@@ -9,15 +9,15 @@ use std::{
 };
 
 use embedder::Embed;
+use models::Models;
 use storage::Store;
 
 use crate::{
     Collection, CollectionConfig, Error, Result,
     config::{Locked, Vectors},
     folder::{clear_pending, make_folder, move_into_place, share, sync_folder},
-    home::default_home,
     lock::{self, Folder, Lock},
-    models::Models,
+    passages::check_room,
     state::Upkeep,
 };
 
@@ -41,7 +41,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            home: default_home(),
+            home: models::default_home(),
             read_only: false,
             create: true,
             upkeep: Upkeep::default(),
@@ -365,7 +365,7 @@ impl Database {
             let name = model.get_or_insert_with(|| self.inner.models.default_name());
             identity = Some(self.inner.models.identity(name)?);
             if let Some(chunk) = &config.chunk {
-                self.inner.models.check_chunk(name, chunk)?;
+                check_room(chunk, name, self.inner.models.room(name)?)?;
             }
         }
         Ok(Locked {

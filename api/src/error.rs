@@ -137,32 +137,6 @@ pub enum Error {
         /// Its dimension.
         dimension: usize,
     },
-    /// The model is not in the cache folder.
-    #[error("there is no model {name:?} in {}: it holds {}; `make setup` fetches the default model, `vinedb models pull` others", folder.display(), list(known))]
-    UnknownModel {
-        /// The name given.
-        name: String,
-        /// Where models are looked for.
-        folder: PathBuf,
-        /// The names there are.
-        known: Vec<String>,
-    },
-    /// A catalogue of models cannot be read.
-    #[error("{place}: {reason}")]
-    Catalogue {
-        /// The file, and the model in it.
-        place: String,
-        /// What is wrong with it.
-        reason: String,
-    },
-    /// A model cannot be had from the hub, or from the package index.
-    #[error("{repository} cannot be pulled: {reason}")]
-    Pull {
-        /// The repository, or the model of the catalogue.
-        repository: String,
-        /// Why, and what to do.
-        reason: String,
-    },
     /// The model under this name is not the one that made the collection's vectors.
     #[error(
         "collection {collection:?} was made with model {name:?} whose {field} is {locked}, but the model installed under that name has {installed}: put the original model back, or make a new collection"
@@ -233,6 +207,9 @@ pub enum Error {
     /// From the embedder.
     #[error(transparent)]
     Embedder(#[from] embedder::Error),
+    /// From the models of the cache folder.
+    #[error(transparent)]
+    Models(#[from] models::Error),
     /// From the document store.
     #[error(transparent)]
     Storage(#[from] storage::Error),

@@ -24,32 +24,21 @@
 #![forbid(unsafe_code)]
 
 mod build;
-#[cfg(feature = "hub")]
-mod catalogue;
 mod cluster;
 mod collection;
 mod compaction;
 mod config;
 mod database;
-mod digest;
 mod document;
 mod error;
 mod exchange;
 mod folder;
-mod home;
 #[cfg(feature = "http")]
 pub mod http;
-#[cfg(feature = "hub")]
-mod hub;
 mod lock;
 mod measure;
-mod models;
 mod pacing;
-#[cfg(feature = "hub")]
-mod package_index;
 mod passages;
-#[cfg(feature = "hub")]
-mod pull;
 mod query;
 mod recovery;
 mod rerank;
@@ -62,12 +51,8 @@ mod snapshot;
 mod state;
 mod template;
 mod view;
-#[cfg(feature = "hub")]
-mod wheels;
 mod write;
 
-#[cfg(feature = "hub")]
-pub use catalogue::{CatalogueModel, Wheel, catalogue};
 pub use cluster::{
     Choice, Cluster, ClusterOptions, Clusters, Criterion, K, MAX_CLUSTERS, Member, Place,
 };
@@ -77,8 +62,7 @@ pub use database::{Database, Options};
 pub use document::{Document, MAX_TEXT_BYTES};
 pub use embedder::{
     Border, Caller, Chunk, Embed, Embeddings, Error as EmbeddingError, HashEmbedder, Identity,
-    ModelOptions, Options as EmbeddingOptions, Pending, Pooling, PoolingMode, Purpose,
-    convert::Precision,
+    Options as EmbeddingOptions, Pending, Purpose,
 };
 pub use engine::{
     Codes, Curve, Device, IndexSpec, Kind, Metric, Progress, Refine, Rung, Scalar, Score,
@@ -86,14 +70,8 @@ pub use engine::{
 };
 pub use error::{Error, Result};
 pub use exchange::{Exported, ImportedIndex, IndexFile, inspect_index};
-pub use home::default_home;
-pub use models::{
-    DEFAULT_MODEL, ModelInfo, Origin, convert_model, list_models, model_info, open_model,
-    remove_model, set_model_options,
-};
+pub use models;
 pub use passages::Passage;
-#[cfg(feature = "hub")]
-pub use pull::{Pull, pull_model};
 pub use query::{Answer, MAX_TOP_K, Match, Mode, Plan, Query, Strategy, With};
 pub use rerank::{MAX_CANDIDATES, Rerank};
 pub use snapshot::{Entry, Manifest};

@@ -17,7 +17,6 @@ use storage::{Access, Store};
 use crate::{
     Collection, Database, Error, Result,
     database::DOCUMENTS,
-    digest::of_file,
     folder::{move_into_place, sync_folder},
     recovery::is_index_file,
 };
@@ -139,9 +138,20 @@ fn check_documents(path: &Path, folder: &Path) -> Result<()> {
     Ok(store.check()?)
 }
 
+/// The hash of a whole file, in hexadecimal digits, and its length.
+fn sha256_of(path: &Path) -> io::Result<(String, u64)> {
+    let mut hasher = Sha256::new();
+    let bytes = io::copy(&mut File::open(path)?, &mut hasher)?;
+    let digits = hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    Ok((digits, bytes))
+}
+
 fn describe(path: &Path, name: &str) -> Result<Entry> {
-    let hashed = of_file(Sha256::new(), path);
-    let (sha256, bytes) = hashed.map_err(|error| Error::io(path, error))?;
+    let (sha256, bytes) = sha256_of(path).map_err(|error| Error::io(path, error))?;
     Ok(Entry {
         name: name.to_owned(),
         bytes,

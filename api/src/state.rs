@@ -16,12 +16,13 @@ use std::{
 use arc_swap::ArcSwap;
 use embedder::Embed;
 use engine::{Index, IndexSpec, Stamp};
+use models::Models;
 use storage::{Access, Reader, Store};
 
 use crate::{
     Error, Result, compaction::Compactor, config::Locked, database::DOCUMENTS,
-    folder::FileIdentity, lock::Lock, models::Models, pacing::Pace, recovery, reuse::Texts,
-    template::Template, view::View,
+    folder::FileIdentity, lock::Lock, pacing::Pace, recovery, reuse::Texts, template::Template,
+    view::View,
 };
 
 /// What all handles on a collection share.

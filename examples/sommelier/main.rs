@@ -83,7 +83,7 @@ impl Stored {
         let dir = self
             .db
             .clone()
-            .unwrap_or_else(|| vinedb::default_home().join("sommelier.vinedb"));
+            .unwrap_or_else(|| vinedb::models::default_home().join("sommelier.vinedb"));
         ingest::open(console, vinedb::Options::default(), &dir, &wines)
     }
 

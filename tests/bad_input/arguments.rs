@@ -46,7 +46,7 @@ fn an_unknown_model_and_a_collection_that_cannot_be_are_refused() {
     let cases: &[(&[&str], &[&str])] = &[
         (
             &["c", "--model", "no-model"],
-            &["\"no-model\"", vinedb::DEFAULT_MODEL, "make setup"],
+            &["\"no-model\"", vinedb::models::DEFAULT_MODEL, "make setup"],
         ),
         (
             &["c", "--dimension", "0"],
@@ -270,7 +270,7 @@ fn a_missing_model_or_runtime_is_told_with_where_it_should_be() {
         )
     };
     for (folder, words) in [
-        ("empty", ["empty/models", vinedb::DEFAULT_MODEL]),
+        ("empty", ["empty/models", vinedb::models::DEFAULT_MODEL]),
         ("half", ["half/runtime", "ONNX Runtime"]),
     ] {
         for run in [

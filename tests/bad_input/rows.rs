@@ -57,7 +57,7 @@ fn vectors_of_another_dimension_and_nan_are_refused() {
         &["given", "--vector-file", "nan.npy"],
         &["NaN", "component 0", "finite"],
     );
-    let model = ["dimension 2", "384", vinedb::DEFAULT_MODEL];
+    let model = ["dimension 2", "384", vinedb::models::DEFAULT_MODEL];
     refused(
         &scratch,
         "search",

@@ -21,7 +21,7 @@ fn openais_own_client_gets_vectors_and_errors() {
     let mut client = Command::new(python);
     client
         .arg(script)
-        .args([server.url.as_str(), vinedb::DEFAULT_MODEL])
+        .args([server.url.as_str(), vinedb::models::DEFAULT_MODEL])
         .env("NO_PROXY", "*");
     let run = Run::from(client.output().unwrap()).ok();
     assert!(run.stdout.contains("all as expected"), "{run:?}");

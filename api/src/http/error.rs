@@ -145,18 +145,16 @@ fn status_of(error: &Error) -> (StatusCode, &'static str) {
         Error::DuplicateKey { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "duplicate_key"),
         Error::UnknownKey { .. } => (StatusCode::NOT_FOUND, "unknown_key"),
         Error::NoModel { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_model"),
-        Error::UnknownModel { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_model"),
         Error::ModelMismatch { .. } => (StatusCode::CONFLICT, "model_mismatch"),
         Error::Template { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "template"),
         Error::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
         Error::BadSnapshot { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_snapshot"),
-        Error::Pull { .. } => (StatusCode::BAD_GATEWAY, "hub"),
-        Error::Catalogue { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "catalogue"),
         Error::Changing { .. } => (StatusCode::SERVICE_UNAVAILABLE, "changing"),
         Error::BadConfig { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "bad_config"),
         Error::WithoutFaiss { .. } => (StatusCode::NOT_IMPLEMENTED, "without_faiss"),
         Error::Engine(error) => of_engine(error),
         Error::Embedder(error) => of_embedder(error),
+        Error::Models(error) => of_models(error),
         Error::Storage(error) => of_storage(error),
     }
 }
@@ -220,6 +218,17 @@ fn of_embedder(error: &embedder::Error) -> (StatusCode, &'static str) {
         | E::NotFinite { .. }
         | E::Panicked { .. }
         | E::Ragged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "model"),
+    }
+}
+
+fn of_models(error: &models::Error) -> (StatusCode, &'static str) {
+    use models::Error as E;
+    match error {
+        E::UnknownModel { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_model"),
+        E::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid"),
+        E::Embedder(error) => of_embedder(error),
+        E::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
+        _ => (StatusCode::INTERNAL_SERVER_ERROR, "model"),
     }
 }
 

@@ -265,7 +265,7 @@ fn invalid(field: &'static str, message: &str) -> Failure {
 
 fn unknown_model(error: crate::Error) -> Failure {
     match error {
-        crate::Error::UnknownModel { .. } => {
+        crate::Error::Models(models::Error::UnknownModel { .. }) => {
             Failure::new(StatusCode::NOT_FOUND, "model_not_found", error.to_string()).field("model")
         }
         error => error.into(),

@@ -37,9 +37,9 @@ fn main() -> Result<(), Failure> {
     let passes = measure::number("--passes", 3)?;
     let work = tempfile::tempdir()?;
     let texts = Reviews::write(work.path(), measure::number("--texts", 2_000)?)?.texts;
-    let model = vinedb::default_home()
+    let model = vinedb::models::default_home()
         .join("models")
-        .join(vinedb::DEFAULT_MODEL);
+        .join(vinedb::models::DEFAULT_MODEL);
     let floats_folder = work.path().join("floats");
     folder(&model, &floats_folder, Precision::Fp32)?;
     let (int8, floats) = (open(&model)?, open(&floats_folder)?);
@@ -51,7 +51,7 @@ fn main() -> Result<(), Failure> {
         peers.versions,
         texts.len(),
         peers.tokens / texts.len() as f64,
-        vinedb::DEFAULT_MODEL,
+        vinedb::models::DEFAULT_MODEL,
     );
     let only = measure::text("--only");
     let wanted = |part| only.as_ref().is_none_or(|only| only == part);

@@ -33,7 +33,7 @@ impl Drop for Peers {
 impl Peers {
     /// Has the models opened: the published weights, and folders with ONNX files in 32-bit floats and in 8 bits.
     pub(crate) fn start(model: &Path, floats: &Path, texts: &[String]) -> Result<Self, Failure> {
-        let python = vinedb::default_home().join("bench/embedding/bin/python3");
+        let python = vinedb::models::default_home().join("bench/embedding/bin/python3");
         let mut process = Command::new(&python)
             .arg(PROGRAM)
             .env("HF_HUB_OFFLINE", "1")

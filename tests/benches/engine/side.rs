@@ -143,7 +143,7 @@ fn ours() -> Result<Command, Failure> {
 }
 
 fn peer() -> Command {
-    let python = vinedb::default_home().join("bench/python");
+    let python = vinedb::models::default_home().join("bench/python");
     let mut command = Command::new(python.join("python3"));
     command.arg(PEER).env("PYTHONPATH", python);
     command

@@ -97,9 +97,9 @@ impl Bare {
 }
 
 fn model() -> std::path::PathBuf {
-    vinedb::default_home()
+    vinedb::models::default_home()
         .join("models")
-        .join(vinedb::DEFAULT_MODEL)
+        .join(vinedb::models::DEFAULT_MODEL)
 }
 
 fn tokenize(texts: &[String]) -> Result<Vec<Vec<i64>>, Failure> {

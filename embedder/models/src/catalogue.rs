@@ -13,13 +13,16 @@ use std::{
 use embedder::ModelOptions;
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, models::check_model_name};
+use crate::{
+    error::{Error, Result},
+    home::check_name,
+};
 
 /// The file in the cache folder.
 const FILE: &str = "catalogue.json";
 const BUILT_IN: &str = include_str!("catalogue.json");
 
-/// A model that [`crate::pull_model`] knows by its name.
+/// A model that [`crate::pull()`] knows by its name.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CatalogueModel {
@@ -74,7 +77,7 @@ impl CatalogueModel {
             let place = format!("{}, model {:?}", path.display(), self.name);
             Err(Error::Catalogue { place, reason })
         };
-        if let Err(error) = check_model_name(&self.name) {
+        if let Err(error) = check_name(&self.name) {
             return failed(error.to_string());
         }
         if self.wheels.is_empty() {
@@ -82,7 +85,7 @@ impl CatalogueModel {
         }
         for wheel in &self.wheels {
             for (field, value) in [("package", &wheel.package), ("file", &wheel.file)] {
-                if check_model_name(value).is_err() {
+                if check_name(value).is_err() {
                     return failed(format!("{field} is {value:?}, which is no plain name"));
                 }
             }

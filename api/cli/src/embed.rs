@@ -17,7 +17,7 @@ const CHUNK: usize = 256;
 
 /// Runs the command.
 pub(crate) fn run(args: args::Embed, home: PathBuf) -> Result<Outcome> {
-    let model = vinedb::open_model(&home, &args.model)?;
+    let model = models::open(&home, &args.model)?;
     let purpose = if args.query {
         Purpose::Query
     } else {

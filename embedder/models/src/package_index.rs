@@ -19,7 +19,11 @@ use ureq::{
 };
 use url::Url;
 
-use crate::{Error, Result, Wheel, home::PackageIndex};
+use crate::{
+    catalogue::Wheel,
+    error::{Error, Result},
+    source::PackageSource,
+};
 
 /// How long to wait for a connection, for an answer to begin, and for more of it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -72,7 +76,7 @@ pub(crate) struct Client {
     authorization: Option<String>,
 }
 
-impl PackageIndex {
+impl PackageSource {
     /// The index's address, without the password that may be in it.
     pub(crate) fn name(&self) -> String {
         match Url::parse(&self.url) {
@@ -87,7 +91,7 @@ impl PackageIndex {
 }
 
 impl Client {
-    pub(crate) fn new(index: &PackageIndex) -> Result<Self> {
+    pub(crate) fn new(index: &PackageSource) -> Result<Self> {
         let refused = |reason: &dyn fmt::Display| {
             let expected = format!("an address such as https://pypi.org/simple ({reason})");
             Error::invalid("PIP_INDEX_URL", index.name(), expected)

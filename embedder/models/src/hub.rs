@@ -16,11 +16,12 @@ use sha1::Sha1;
 use sha2::{Digest, Sha256};
 
 use crate::{
-    Error, Pull, Result,
     digest::of_file,
-    home::{Hub, models_folder},
-    models::Origin,
-    pull::{ONNX, PARTS},
+    error::{Error, Result},
+    home::models_folder,
+    installed::Origin,
+    request::{ONNX, PARTS, Pull},
+    source::HubSource,
 };
 
 const RETRIES: usize = 3;
@@ -40,7 +41,6 @@ const SETTINGS: [&str; 8] = [
 /// A repository at one commit.
 pub(crate) struct Repository<'a> {
     pull: &'a Pull,
-    hub: Hub,
     parts: PathBuf,
     folder: PathBuf,
     repository: ApiRepo,
@@ -50,18 +50,18 @@ pub(crate) struct Repository<'a> {
 
 impl<'a> Repository<'a> {
     pub(crate) fn open(home: &Path, pull: &'a Pull) -> Result<Self> {
-        let hub = Hub::from_env();
+        let hub = &pull.sources.hub;
         let folder = models_folder(home);
         let parts = folder.join(PARTS).join(pull.repository.replace('/', "--"));
         let refused = |reason: String| pull.refused(reason);
-        if hub.offline {
+        if pull.sources.offline {
             let put = by_hand(&folder);
             return Err(refused(format!(
                 "HF_HUB_OFFLINE is set: unset it, or {put}"
             )));
         }
-        let api = api(&hub, &parts, pull.progress)
-            .map_err(|error| refused(reason(&error, &hub, &folder)))?;
+        let api = api(hub, &parts, pull.progress)
+            .map_err(|error| refused(reason(&error, hub, &folder)))?;
         let asked = pull.revision.as_deref().unwrap_or("main");
         let at = |revision: &str| {
             let id = pull.repository.clone();
@@ -73,13 +73,12 @@ impl<'a> Repository<'a> {
         };
         let info = at(asked)
             .info()
-            .map_err(|error| refused(reason(&error, &hub, &folder)))?;
+            .map_err(|error| refused(reason(&error, hub, &folder)))?;
         let all: Vec<String> = info.siblings.into_iter().map(|one| one.rfilename).collect();
         let files = wanted(&all).map_err(refused)?;
         let repository = at(&info.sha);
         Ok(Self {
             pull,
-            hub,
             parts,
             folder,
             repository,
@@ -99,7 +98,7 @@ impl<'a> Repository<'a> {
             let got = got.map_err(|error| {
                 self.refused(format!(
                     "{file}: {}",
-                    reason(&error, &self.hub, &self.folder)
+                    reason(&error, &self.pull.sources.hub, &self.folder)
                 ))
             })?;
             let whole = got.canonicalize().map_err(|error| Error::io(&got, error))?;
@@ -107,7 +106,10 @@ impl<'a> Repository<'a> {
             place(&whole, &target.join(file))?;
         }
         Ok(Origin {
-            source: format!("{}/{}", self.hub.endpoint, self.pull.repository),
+            source: format!(
+                "{}/{}",
+                self.pull.sources.hub.endpoint, self.pull.repository
+            ),
             revision: self.revision.clone(),
         })
     }
@@ -141,7 +143,7 @@ impl<'a> Repository<'a> {
     }
 }
 
-fn api(hub: &Hub, parts: &Path, progress: bool) -> std::result::Result<Api, ApiError> {
+fn api(hub: &HubSource, parts: &Path, progress: bool) -> std::result::Result<Api, ApiError> {
     ApiBuilder::from_cache(Cache::new(parts.to_owned()))
         .with_endpoint(hub.endpoint.clone())
         .with_token(hub.token.clone())
@@ -159,7 +161,7 @@ fn by_hand(folder: &Path) -> String {
 }
 
 /// What the hub's answer means, and what to do.
-fn reason(error: &ApiError, hub: &Hub, folder: &Path) -> String {
+fn reason(error: &ApiError, hub: &HubSource, folder: &Path) -> String {
     let endpoint = &hub.endpoint;
     match error {
         ApiError::TooManyRetries(error) => reason(error, hub, folder),

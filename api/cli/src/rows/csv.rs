@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::{Number, Value};
 
 use super::{Item, Reader, Row};
-use crate::cli::{args::Format, output::counted};
+use crate::{args::Format, output::counted};
 
 /// Follows the last row of a CSV file on its way to the parser. When it arrives inside of a field, a quote was never closed.
 const END: &str = "\u{4}the end of the file\u{4}";
@@ -174,7 +174,7 @@ fn verbatim(cell: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::rows::tests::fields;
+    use crate::rows::tests::fields;
 
     fn csv(text: &'static str) -> (Vec<String>, Vec<Row>) {
         let (columns, rows) =

@@ -4,7 +4,7 @@ use anyhow::Result;
 use serde::Serialize;
 
 use super::{Bench, Setting, timing::Timing};
-use crate::cli::output::{Output, thousands};
+use crate::output::{Output, thousands};
 
 /// One setting, measured.
 #[derive(Serialize)]

@@ -12,7 +12,7 @@ use anyhow::{Context, Result, bail};
 use serde::Serialize;
 use vinedb::Upserted;
 
-use crate::cli::{
+use crate::{
     output::{counted, thousands},
     progress::Progress,
 };

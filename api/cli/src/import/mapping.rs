@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use serde_json::Value;
 use vinedb::{CollectionConfig, Document, Key, Metadata, Template, Vectors};
 
-use crate::cli::{
+use crate::{
     args::Import,
     rows::{Item, Row, Source},
     vectors::from_json,

@@ -1,4 +1,8 @@
-//! The command line: arguments, and one module per command that is more than a call of the facade.
+//! The `vinedb` binary: one process, one command. Arguments, and one module per command that is more than a call of the
+//! facade.
+//!
+//! Exit codes: 0 done, 1 failed (one sentence on standard error), 2 wrong usage, 130 interrupted.
+#![forbid(unsafe_code)]
 
 mod args;
 mod bench;
@@ -21,10 +25,10 @@ mod vectors;
 
 use std::{io, process::ExitCode};
 
+use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
-pub(crate) use args::Cli;
-use args::Command;
+use args::{Cli, Command};
 use output::Output;
 
 /// What a command that was interrupted exits with.
@@ -53,7 +57,8 @@ enum Outcome {
 }
 
 /// Runs a command and turns its end into an exit code.
-pub(crate) fn run(cli: Cli) -> ExitCode {
+fn main() -> ExitCode {
+    let cli = Cli::parse();
     start_log();
     let output = Output::new(cli.json);
     match execute(cli, &output) {
@@ -73,7 +78,7 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
 }
 
 fn execute(cli: Cli, output: &Output) -> anyhow::Result<Outcome> {
-    let home = cli.home.unwrap_or_else(vinedb::default_home);
+    let home = cli.home.unwrap_or_else(::models::default_home);
     match cli.command {
         Command::Serve(args) => serve::run(args, home),
         Command::Create(args) => commands::create(args, home, output),

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 use vinedb::{Key, SearchParams};
 
 use super::{Bench, timing::side_by_side};
-use crate::cli::vectors;
+use crate::vectors;
 
 /// Queries between two steps of the progress.
 const STEP: usize = 64;

@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
+use models::{CatalogueModel, ModelInfo, ModelOptions, Pooling, Precision, Pull, Sources, Wheel};
 use serde::Serialize;
-use vinedb::{CatalogueModel, ModelInfo, ModelOptions, Pooling, Precision, Pull, Wheel};
 
 use super::{
     Outcome,
@@ -167,30 +167,30 @@ pub(crate) fn run(command: Option<Models>, home: &Path, output: &Output) -> Resu
     match command.unwrap_or(Models::List) {
         Models::List => {
             let list = List {
-                models: vinedb::list_models(home)?,
-                catalogue: vinedb::catalogue(home)?,
+                models: models::list(home)?,
+                catalogue: models::catalogue(home)?,
             };
             output.result(&list, |list| list_text(list, home))?;
         }
         Models::Pull(args) => {
-            let model = vinedb::pull_model(home, &pull(args))?;
+            let model = models::pull(home, &pull(args))?;
             output.result(&model, text)?;
         }
         Models::Convert(args) => {
             let precision = args.quantize.into();
-            let model = vinedb::convert_model(home, &args.source, &args.name, precision)?;
+            let model = models::convert(home, &args.source, &args.name, precision)?;
             output.result(&model, text)?;
         }
         Models::Set { name, given } => {
-            let model = vinedb::set_model_options(home, &name, given.into())?;
+            let model = models::set_options(home, &name, given.into())?;
             output.result(&model, text)?;
         }
         Models::Info { name } => {
-            let model = vinedb::model_info(home, &name)?;
+            let model = models::info(home, &name)?;
             output.result(&model, text)?;
         }
         Models::Remove { name } => {
-            vinedb::remove_model(home, &name)?;
+            models::remove(home, &name)?;
             let removed = Removed { removed: name };
             output.result(&removed, |done| format!("removed {}", done.removed))?;
         }
@@ -205,6 +205,7 @@ fn pull(args: PullArgs) -> Pull {
         precision: args.quantize.map(Precision::from),
         options: args.given.into(),
         progress: stderr_is_terminal(),
+        sources: Sources::from_env(),
         ..Pull::new(args.repository)
     }
 }
