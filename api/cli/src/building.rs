@@ -4,10 +4,10 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use vinedb::{Collection, Options, Watch};
+use vinedb::{Collection, Watch};
 
-use super::{
-    Outcome, args, commands::stats_text, interrupt::Interrupt, output::Output, progress::Steps,
+use crate::{
+    args, commands::stats_text, database::write, exit::Outcome, output::Output, progress::watched,
 };
 
 /// Runs `compact`.
@@ -26,21 +26,10 @@ fn build(
     output: &Output,
     work: impl FnOnce(&Collection, Watch<'_>) -> vinedb::Result<()>,
 ) -> Result<Outcome> {
-    let db = Options::default()
-        .home(home)
-        .create(false)
-        .open(&args.dir)?;
-    let collection = db.collection(&args.name)?;
-    let interrupt = Interrupt::listen()?;
-    let steps = Steps::new(interrupt.clone());
-    let done = work(&collection, &|progress| steps.tell(progress));
-    steps.finish();
-    match done {
-        Ok(()) => output.result(&collection.stats()?, stats_text)?,
-        Err(error) if error.is_cancelled() && interrupt.is_asked() => {
-            return Ok(Outcome::Interrupted);
-        }
-        Err(error) => return Err(error.into()),
+    let collection = write(home, &args.dir)?.collection(&args.name)?;
+    if watched(|watch| Ok(work(&collection, watch)?))?.is_none() {
+        return Ok(Outcome::Interrupted);
     }
+    output.result(&collection.stats()?, stats_text)?;
     Ok(Outcome::Done)
 }

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use anyhow::Result;
 use vinedb::{Choice, Cluster, ClusterOptions, Clusters, Member};
 
-use super::{
-    Outcome, args, commands,
-    interrupt::Interrupt,
+use crate::{
+    args,
+    database::read,
+    exit::Outcome,
     output::{Output, excerpt, fields, thousands},
-    progress::Steps,
+    progress::watched,
 };
 
 /// Documents that a plot shows.
@@ -21,20 +22,16 @@ const PLOTTED: usize = 2000;
 pub(crate) fn run(args: args::Cluster, home: PathBuf, output: &Output) -> Result<Outcome> {
     let plot = args.plot.clone();
     plot.as_deref().map_or(Ok(()), plot::check)?;
-    let collection = commands::read(home, &args.at.dir)?.collection(&args.at.name)?;
-    let interrupt = Interrupt::listen()?;
-    let steps = Steps::new(interrupt.clone());
-    let found = collection.cluster_with(&options(args), &|progress| steps.tell(progress));
-    steps.finish();
-    match found {
-        Ok(found) => {
-            output.result(&found, text)?;
-            plot.map_or(Ok(()), |file| plot::draw(&found, &file))?;
-        }
-        Err(error) if error.is_cancelled() && interrupt.is_asked() => {
-            return Ok(Outcome::Interrupted);
-        }
-        Err(error) => return Err(error.into()),
+    let collection = read(home, &args.at.dir)?.collection(&args.at.name)?;
+    let options = options(args);
+    let found = watched(|watch| Ok(collection.cluster_with(&options, watch)?))?;
+    let Some(found) = found else {
+        return Ok(Outcome::Interrupted);
+    };
+    output.result(&found, text)?;
+    if let Some(file) = plot {
+        let headlines: Vec<String> = found.clusters.iter().map(headline).collect();
+        plot::draw(&found, &headlines, &file)?;
     }
     Ok(Outcome::Done)
 }

@@ -1,41 +1,17 @@
 //! The commands that are little more than a call of the facade.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
-use vinedb::{Chunk, CollectionConfig, Database, Document, Key, Manifest, Options, Rung, Stats};
+use vinedb::{Chunk, CollectionConfig, Document, Key, Manifest, Rung, Stats};
 
-use super::{
-    Outcome, args,
-    output::{self, Output, thousands},
+use crate::{
+    args,
+    database::{in_database, read, write},
+    exit::Outcome,
+    output::{self, Output, bytes, thousands},
 };
-
-/// Opens a database for reading.
-pub(super) fn read(home: PathBuf, dir: &Path) -> Result<Database> {
-    Ok(Options::default().home(home).read_only(true).open(dir)?)
-}
-
-fn write(home: PathBuf, dir: &Path) -> Result<Database> {
-    Ok(Options::default().home(home).create(false).open(dir)?)
-}
-
-/// Does something in a database that is made if need be; when that fails, the folder that was made for it goes again.
-pub(super) fn in_database<T>(
-    home: PathBuf,
-    dir: &Path,
-    work: impl FnOnce(&Database) -> vinedb::Result<T>,
-) -> Result<T> {
-    let was_there = dir.exists();
-    let db = Options::default().home(home).open(dir)?;
-    let done = work(&db);
-    if done.is_err() && !was_there {
-        drop(db);
-        // What else there is by now is somebody's: then the folder stays.
-        let _ = std::fs::remove_file(dir.join("LOCK")).and_then(|()| std::fs::remove_dir(dir));
-    }
-    Ok(done?)
-}
 
 pub(crate) fn create(args: args::Create, home: PathBuf, output: &Output) -> Result<Outcome> {
     let mut config = match args.dimension {
@@ -233,10 +209,6 @@ fn rung_text(rung: &Rung) -> String {
         rung.micros / 1e3,
         settings.collect::<Vec<_>>().join(", ")
     )
-}
-
-pub(super) fn bytes(count: u64) -> String {
-    indicatif::BinaryBytes(count).to_string()
 }
 
 #[derive(Serialize)]

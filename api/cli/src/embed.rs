@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail};
 use serde_json::Value;
 use vinedb::{Embed, MAX_TEXT_BYTES, Metadata, Purpose};
 
-use super::{Outcome, args, npy_writer::NpyWriter, output::STANDARD_OUTPUT};
+use crate::{args, exit::Outcome, npy_writer::NpyWriter, output::STANDARD_OUTPUT};
 
 /// Lines per batch.
 const CHUNK: usize = 256;

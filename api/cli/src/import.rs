@@ -20,9 +20,9 @@ use std::{
 use anyhow::{Context, Result};
 use vinedb::{Collection, Document, Key, Options};
 
-use super::{
-    Outcome,
+use crate::{
     args::Import,
+    exit::Outcome,
     interrupt::Interrupt,
     output::Output,
     progress::Progress,
@@ -87,10 +87,12 @@ pub(crate) fn run(args: Import, home: PathBuf, output: &Output) -> Result<Outcom
 }
 
 fn outcome(summary: &Summary, interrupted: bool) -> Outcome {
-    match summary.is_futile() {
-        _ if interrupted => Outcome::Interrupted,
-        true => Outcome::Nothing,
-        false => Outcome::Done,
+    if interrupted {
+        Outcome::Interrupted
+    } else if summary.is_futile() {
+        Outcome::Nothing
+    } else {
+        Outcome::Done
     }
 }
 

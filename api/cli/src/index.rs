@@ -9,53 +9,16 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use clap::{Args, Subcommand};
 use serde::Serialize;
-use vinedb::{Exported, ImportedIndex, IndexFile, Metric, Stats};
+use vinedb::{Exported, ImportedIndex, IndexFile, Stats};
 
-use super::{
-    Outcome, args,
-    commands::{in_database, read},
-    interrupt::Interrupt,
+use crate::{
+    args::{Index, IndexExport, IndexImport},
+    database::{in_database, read},
+    exit::Outcome,
     output::{Output, thousands},
-    progress::Steps,
+    progress::watched,
 };
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum Index {
-    /// Write the index of a collection, of its live documents alone
-    ///
-    /// The ids in the file are the keys, where all of them are whole numbers of 0 or more; else they are numbers, and
-    /// FILE.keys.jsonl tells the key of each. For the metric cosine, vectors are scaled to length 1.
-    Export(IndexExport),
-    /// Make a collection of an index that FAISS wrote; its ids become the keys
-    Import(IndexImport),
-    /// Say what a file holds
-    #[command(hide = true)]
-    Inspect {
-        /// The file
-        file: PathBuf,
-    },
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct IndexExport {
-    #[command(flatten)]
-    at: args::Named,
-    /// The new file
-    file: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct IndexImport {
-    #[command(flatten)]
-    at: args::Named,
-    /// The file
-    file: PathBuf,
-    /// The metric [default: that of the file]; cosine, where its vectors are of length 1
-    #[arg(long)]
-    metric: Option<Metric>,
-}
 
 /// What the process that looks at a file may take beside the file, in KiB of addresses: mostly stacks of threads.
 const BASE_KIB: u64 = 4 << 20;
@@ -76,19 +39,12 @@ pub(crate) fn run(command: Index, home: PathBuf, output: &Output) -> Result<Outc
 }
 
 fn export(args: IndexExport, home: PathBuf, output: &Output) -> Result<Outcome> {
-    let db = read(home, &args.at.dir)?;
-    let collection = db.collection(&args.at.name)?;
-    let interrupt = Interrupt::listen()?;
-    let steps = Steps::new(interrupt.clone());
-    let exported = collection.export_index_with(&args.file, &|progress| steps.tell(progress));
-    steps.finish();
-    match exported {
-        Ok(exported) => output.result(&exported, |done| exported_text(done, &args.file))?,
-        Err(error) if error.is_cancelled() && interrupt.is_asked() => {
-            return Ok(Outcome::Interrupted);
-        }
-        Err(error) => return Err(error.into()),
-    }
+    let collection = read(home, &args.at.dir)?.collection(&args.at.name)?;
+    let exported = watched(|watch| Ok(collection.export_index_with(&args.file, watch)?))?;
+    let Some(exported) = exported else {
+        return Ok(Outcome::Interrupted);
+    };
+    output.result(&exported, |done| exported_text(done, &args.file))?;
     Ok(Outcome::Done)
 }
 
@@ -117,19 +73,14 @@ struct Imported {
 fn import(args: IndexImport, home: PathBuf, output: &Output) -> Result<Outcome> {
     let found = inspect(&args.file)?;
     tracing::debug!(%found, "the file can be read");
-    let interrupt = Interrupt::listen()?;
-    let steps = Steps::new(interrupt.clone());
-    let mut cancelled = false;
-    let imported = in_database(home, &args.at.dir, |db| {
-        let watch = |progress| steps.tell(progress);
-        let made = db.import_index_with(&args.at.name, &args.file, args.metric, &watch);
-        made.inspect_err(|error| cancelled = error.is_cancelled())
-    });
-    steps.finish();
-    if cancelled && interrupt.is_asked() {
+    let imported = watched(|watch| {
+        in_database(home, &args.at.dir, |db| {
+            db.import_index_with(&args.at.name, &args.file, args.metric, watch)
+        })
+    })?;
+    let Some(ImportedIndex { collection, file }) = imported else {
         return Ok(Outcome::Interrupted);
-    }
-    let ImportedIndex { collection, file } = imported?;
+    };
     let stats = collection.stats()?;
     let imported = Imported { stats, file };
     output.result(&imported, imported_text)?;

@@ -14,8 +14,8 @@ use signal_hook::{
     low_level,
 };
 
-use super::{
-    INTERRUPTED,
+use crate::{
+    exit::INTERRUPTED,
     output::{Output, stderr_is_terminal},
 };
 

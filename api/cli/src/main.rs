@@ -9,7 +9,10 @@ mod bench;
 mod building;
 mod cluster;
 mod commands;
+mod database;
 mod embed;
+mod exit;
+mod format;
 mod import;
 mod index;
 mod interrupt;
@@ -29,32 +32,8 @@ use clap::Parser;
 use tracing_subscriber::EnvFilter;
 
 use args::{Cli, Command};
+use exit::{INTERRUPTED, MISUSED, Outcome, Usage};
 use output::Output;
-
-/// What a command that was interrupted exits with.
-const INTERRUPTED: u8 = 130;
-/// What arguments that are wrong in themselves exit with, whether clap finds that out or we do.
-const MISUSED: u8 = 2;
-
-/// Arguments that are each right and wrong together.
-#[derive(Debug)]
-pub(crate) struct Usage(pub(crate) String);
-
-impl std::fmt::Display for Usage {
-    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.write_str(&self.0)
-    }
-}
-
-impl std::error::Error for Usage {}
-
-/// How a command ended, short of failing.
-enum Outcome {
-    Done,
-    /// It ran, and what was asked for is not there.
-    Nothing,
-    Interrupted,
-}
 
 /// Runs a command and turns its end into an exit code.
 fn main() -> ExitCode {

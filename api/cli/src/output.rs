@@ -108,6 +108,11 @@ pub(crate) fn thousands(number: impl TryInto<u64>) -> String {
     indicatif::HumanCount(number.try_into().unwrap_or(u64::MAX)).to_string()
 }
 
+/// A number of bytes, in the largest unit that it fills.
+pub(crate) fn bytes(count: u64) -> String {
+    indicatif::BinaryBytes(count).to_string()
+}
+
 /// The first words of a text, on one line.
 pub(crate) fn excerpt(text: &str) -> String {
     let mut words = String::new();

@@ -7,7 +7,7 @@ use std::str::FromStr;
 use serde_json::{Map, Value};
 use vinedb::SearchParams;
 
-use super::Usage;
+use crate::exit::Usage;
 
 /// One `--param`.
 #[derive(Debug, Clone)]

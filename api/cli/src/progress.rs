@@ -11,9 +11,11 @@ use std::{
     time::{Duration, Instant},
 };
 
+use anyhow::Result;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use vinedb::Watch;
 
-use super::{
+use crate::{
     interrupt::Interrupt,
     output::{stderr_is_terminal, thousands},
 };
@@ -171,15 +173,33 @@ impl Steps {
             let (done, total) = (thousands(done as u64), thousands(total as u64));
             let _ = writeln!(io::stderr(), "{stage}: {done} of {total}");
         }
-        match self.interrupt.is_asked() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        if self.interrupt.is_asked() {
+            return ControlFlow::Break(());
         }
+        ControlFlow::Continue(())
     }
 
     pub(crate) fn finish(&self) {
         self.bar.finish_and_clear();
     }
+}
+
+/// Does work that tells its steps, and shows them. `None` when the user stopped it.
+pub(crate) fn watched<T>(work: impl FnOnce(Watch<'_>) -> Result<T>) -> Result<Option<T>> {
+    let interrupt = Interrupt::listen()?;
+    let steps = Steps::new(interrupt.clone());
+    let done = work(&|progress| steps.tell(progress));
+    steps.finish();
+    match done {
+        Err(error) if interrupt.is_asked() && is_cancelled(&error) => Ok(None),
+        done => done.map(Some),
+    }
+}
+
+fn is_cancelled(error: &anyhow::Error) -> bool {
+    error
+        .downcast_ref()
+        .is_some_and(vinedb::Error::is_cancelled)
 }
 
 /// Whether it is time for the next line; then the one after that is due a while later.

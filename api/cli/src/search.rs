@@ -10,9 +10,9 @@ use vinedb::{
     Answer, Collection, EmbeddingOptions, Match, Options, Passage, Plan, Query, Rerank, Strategy,
 };
 
-use super::{
-    Outcome,
+use crate::{
     args::Search,
+    exit::Outcome,
     output::{self, Output, thousands},
     params, vectors,
 };

@@ -13,7 +13,7 @@ use vinedb::{
     http::{self, AppState, Timeouts},
 };
 
-use super::{Outcome, args};
+use crate::{args, exit::Outcome};
 
 /// How long work that nobody waits for may still take after the last answer.
 const AFTER_GRACE: Duration = Duration::from_secs(5);

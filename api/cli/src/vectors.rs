@@ -10,10 +10,7 @@ use anyhow::{Context, Result, bail};
 use npyz::{DType, NpyFile, Order};
 use serde_json::Value;
 
-use super::{
-    args::Format,
-    rows::{format_of, unzip},
-};
+use crate::format::{Format, format_of, unzip};
 
 /// Beyond any vector: a file that says more is no fvecs file.
 const MAX_DIMENSION: usize = 1 << 20;

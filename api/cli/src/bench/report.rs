@@ -3,7 +3,10 @@
 use anyhow::Result;
 use serde::Serialize;
 
-use super::{Bench, Setting, timing::Timing};
+use super::{
+    searches::{Bench, Setting},
+    timing::Timing,
+};
 use crate::output::{Output, thousands};
 
 /// One setting, measured.

@@ -5,7 +5,7 @@ use std::{num::NonZero, path::Path, thread};
 use anyhow::{Result, bail};
 use vinedb::{Key, SearchParams};
 
-use super::{Bench, timing::side_by_side};
+use super::{searches::Bench, timing::side_by_side};
 use crate::vectors;
 
 /// Queries between two steps of the progress.

@@ -12,9 +12,7 @@ use plotters::{
     prelude::*,
     style::text_anchor::{HPos, Pos, VPos},
 };
-use vinedb::{Cluster, Clusters, Place};
-
-use super::headline;
+use vinedb::{Clusters, Place};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 800;
@@ -40,11 +38,12 @@ pub(super) fn check(file: &Path) -> Result<()> {
     folder(file).map(drop)
 }
 
-/// Draws the picture, in place of the file that may be there.
-pub(super) fn draw(found: &Clusters, file: &Path) -> Result<()> {
+/// Draws the picture, with a headline for each cluster, in place of the file that may be there.
+pub(super) fn draw(found: &Clusters, headlines: &[String], file: &Path) -> Result<()> {
     let mut svg = String::new();
     picture(
         found,
+        headlines,
         &SVGBackend::with_string(&mut svg, (WIDTH, HEIGHT)).into_drawing_area(),
     )
     .context("the plot")?;
@@ -66,7 +65,7 @@ fn folder(file: &Path) -> Result<PathBuf> {
 
 type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-fn picture(found: &Clusters, area: &Area<'_>) -> Result<()> {
+fn picture(found: &Clusters, headlines: &[String], area: &Area<'_>) -> Result<()> {
     area.fill(&WHITE)?;
     let shown = found.map.len();
     let title = format!(
@@ -75,11 +74,11 @@ fn picture(found: &Clusters, area: &Area<'_>) -> Result<()> {
         found.documents
     );
     area.draw(&Text::new(title, (MARGIN, MARGIN), (FONT, 20).into_font()))?;
-    let (map, legend) = area
+    let (map, right) = area
         .margin(TITLE, MARGIN, MARGIN, MARGIN)
         .split_horizontally(MAP);
     points(&found.map, &map)?;
-    clusters(&found.clusters, &legend)?;
+    legend(headlines, &right)?;
     area.present()?;
     Ok(())
 }
@@ -124,20 +123,20 @@ fn widened(range: &Range<f64>, length: f64) -> Range<f64> {
     middle - length / 2.0..middle + length / 2.0
 }
 
-fn clusters(clusters: &[Cluster], area: &Area<'_>) -> Result<()> {
+fn legend(headlines: &[String], area: &Area<'_>) -> Result<()> {
     let lines = usize::try_from(area.dim_in_pixel().1)? / usize::try_from(LINE)?;
-    let shown = if clusters.len() > lines {
+    let shown = if headlines.len() > lines {
         lines - 1
     } else {
-        clusters.len()
+        headlines.len()
     };
     let mut y = LINE / 2;
-    for (number, cluster) in clusters[..shown].iter().enumerate() {
+    for (number, headline) in headlines[..shown].iter().enumerate() {
         area.draw(&Circle::new((MARGIN, y), 6, colour(number).filled()))?;
-        line(area, y, &format!("{}: {}", number + 1, headline(cluster)))?;
+        line(area, y, &format!("{}: {headline}", number + 1))?;
         y += LINE;
     }
-    match clusters.len() - shown {
+    match headlines.len() - shown {
         0 => Ok(()),
         more => line(area, y, &format!("and {more} smaller ones")),
     }

@@ -9,8 +9,11 @@ use ::csv::{ErrorKind, Position, ReaderBuilder, StringRecord};
 use anyhow::{Context, Result, bail};
 use serde_json::{Number, Value};
 
-use super::{Item, Reader, Row};
-use crate::{args::Format, output::counted};
+use super::row::{Item, Row};
+use crate::{
+    format::{Format, Reader},
+    output::counted,
+};
 
 /// Follows the last row of a CSV file on its way to the parser. When it arrives inside of a field, a quote was never closed.
 const END: &str = "\u{4}the end of the file\u{4}";
@@ -174,7 +177,6 @@ fn verbatim(cell: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rows::tests::fields;
 
     fn csv(text: &'static str) -> (Vec<String>, Vec<Row>) {
         let (columns, rows) =
@@ -189,12 +191,12 @@ mod tests {
         let lines: Vec<u64> = rows.iter().map(|row| row.line).collect();
         assert_eq!(lines, [2, 4, 5]);
         assert_eq!(
-            fields(&rows[0]),
+            rows[0].shown(),
             serde_json::json!({"column_1": 0, "name": "two\nlines", "price": 15})
         );
-        assert_eq!(fields(&rows[1]), "2 fields where the header names 3");
+        assert_eq!(rows[1].shown(), "2 fields where the header names 3");
         assert_eq!(
-            fields(&rows[2]),
+            rows[2].shown(),
             serde_json::json!({"column_1": 2, "name": "007", "price": 1.5})
         );
     }
@@ -228,7 +230,7 @@ mod tests {
     fn a_quote_that_is_never_closed_costs_a_row_that_says_so() {
         let (_, rows) = csv("id,text\n1,fine\n2,\"open\n3,lost\n4,lost\n");
         assert_eq!(rows.len(), 2);
-        let reason = fields(&rows[1]).to_string();
+        let reason = rows[1].shown().to_string();
         assert_eq!(rows[1].line, 3);
         assert!(
             reason.contains("never closed") && reason.contains("3 lines"),
@@ -238,7 +240,7 @@ mod tests {
         assert!(header.is_err());
         assert!(super::rows(Box::new(&b""[..]), Format::Csv, &[]).is_err());
         let (_, rows) = csv("one\n\"closed\n\"\n\n");
-        assert_eq!(fields(&rows[0]), serde_json::json!({"one": "closed\n"}));
+        assert_eq!(rows[0].shown(), serde_json::json!({"one": "closed\n"}));
         assert_eq!(rows.len(), 1);
     }
 }
