@@ -6,7 +6,7 @@ use embedder::{Chunk, Identity};
 use engine::{Device, IndexSpec, Metric};
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Result, passages::check_chunk, template::Template};
+use crate::{Error, Result, collection::passages::check_chunk, template::Template};
 
 /// The largest dimension of a collection.
 pub const MAX_DIMENSION: usize = 65_536;

@@ -14,11 +14,11 @@ use storage::Store;
 
 use crate::{
     Collection, CollectionConfig, Error, Result,
+    collection::core::Upkeep,
+    collection::passages::check_room,
     config::{Locked, Vectors},
     folder::{clear_pending, make_folder, move_into_place, share, sync_folder},
     lock::{self, Folder, Lock},
-    passages::check_room,
-    state::Upkeep,
 };
 
 /// The document store within a collection's folder.

@@ -23,10 +23,8 @@
 //! ```
 #![forbid(unsafe_code)]
 
-mod build;
 mod cluster;
 mod collection;
-mod compaction;
 mod config;
 mod database;
 mod document;
@@ -36,26 +34,18 @@ mod folder;
 #[cfg(feature = "http")]
 pub mod http;
 mod lock;
-mod measure;
-mod pacing;
-mod passages;
 mod query;
-mod recovery;
-mod rerank;
-mod reuse;
-mod scan;
-mod sealing;
 mod search;
-mod setting;
 mod snapshot;
-mod state;
+mod space;
 mod template;
-mod view;
+
 mod write;
 
 pub use cluster::{
     Choice, Cluster, ClusterOptions, Clusters, Criterion, K, MAX_CLUSTERS, Member, Place,
 };
+pub use collection::passages::Passage;
 pub use collection::{Collection, Page, Stats, Upserted};
 pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
 pub use database::{Database, Options};
@@ -71,9 +61,8 @@ pub use engine::{
 pub use error::{Error, Result};
 pub use exchange::{Exported, ImportedIndex, IndexFile, inspect_index};
 pub use models;
-pub use passages::Passage;
 pub use query::{Answer, MAX_TOP_K, Match, Mode, Plan, Query, Strategy, With};
-pub use rerank::{MAX_CANDIDATES, Rerank};
+pub use search::rerank::{MAX_CANDIDATES, Rerank};
 pub use snapshot::{Entry, Manifest};
 pub use storage::{Filter, Key, Metadata};
 pub use template::Template;

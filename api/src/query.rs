@@ -4,7 +4,7 @@ use engine::SearchParams;
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Key};
 
-use crate::{Document, Error, Passage, Result, rerank::Rerank};
+use crate::{Document, Error, Passage, Result, search::rerank::Rerank};
 
 /// The most matches that one query may ask for.
 pub const MAX_TOP_K: usize = 10_000;

@@ -18,7 +18,7 @@ use crate::{
     Collection, Database, Error, Result,
     database::DOCUMENTS,
     folder::{move_into_place, sync_folder},
-    recovery::is_index_file,
+    space::open::is_index_file,
 };
 
 const FORMAT: u32 = 1;

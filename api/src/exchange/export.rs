@@ -16,10 +16,10 @@ use storage::{Key, Reader};
 use super::{CHUNK, Exported, IndexFile};
 use crate::{
     Collection, Error, Result,
-    build::build,
     collection::Core,
-    compaction::{Effort, Order, Start},
-    view::{Sealed, View},
+    space::build::build,
+    space::compact::{Effort, Order, Start},
+    space::view::{Sealed, View},
 };
 
 /// How often an export begins anew when documents were deleted meanwhile.

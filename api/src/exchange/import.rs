@@ -12,8 +12,8 @@ use crate::{
     config::Locked,
     database::DOCUMENTS,
     folder::{move_into_place, sync_folder},
-    recovery::{index_file, stamp},
-    sealing::measure_sealed,
+    space::open::{index_file, stamp},
+    space::seal::measure_sealed,
 };
 
 /// What an import made.

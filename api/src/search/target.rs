@@ -8,7 +8,7 @@ use crate::{
     Error, Query, Result,
     collection::Core,
     document::MAX_TEXT_BYTES,
-    view::{View, merge},
+    space::view::{View, merge},
     write::check_vector,
 };
 

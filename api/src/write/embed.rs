@@ -8,7 +8,7 @@ use super::{Rows, Source};
 use crate::{
     Result,
     collection::Core,
-    reuse::{self, Claim, Made, Theirs},
+    write::reuse::{self, Claim, Made, Theirs},
 };
 
 impl Rows {

@@ -3,6 +3,9 @@
 //! A write goes to the document store first and joins the view when it is committed. What the handles share is in `state`,
 //! searching in `search`, folding fresh rows into the sealed index in `compaction`, opening in `recovery`.
 
+pub(crate) mod core;
+pub(crate) mod passages;
+
 use std::{path::PathBuf, sync::Arc};
 
 use engine::Curve;
@@ -10,10 +13,10 @@ use models::Models;
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Key};
 
-pub(crate) use crate::state::{Core, Upkeep};
+pub(crate) use crate::collection::core::{Core, Upkeep};
 use crate::{
-    CollectionConfig, Document, Result, compaction::Compactor, lock::Lock, setting::explanation,
-    write::Rows,
+    CollectionConfig, Document, Result, lock::Lock, search::plan::explanation,
+    space::compact::Compactor, write::Rows,
 };
 
 /// A handle on a collection; cloning it is cheap and every clone is the same collection.

@@ -1,7 +1,8 @@
 //! From documents to committed rows: check, render, find out what is new, embed that, commit all of it at once.
 
 mod check;
-mod missing;
+mod embed;
+pub(crate) mod reuse;
 
 use std::{
     borrow::Cow,
@@ -14,8 +15,8 @@ use storage::{Key, Metadata, NewDocument, Reader, Record};
 use crate::{
     Document, Result, Upserted,
     collection::Core,
-    passages::{Parts, passages_of},
-    reuse::{Made, Mine, Print},
+    collection::passages::{Parts, passages_of},
+    write::reuse::{Made, Mine, Print},
 };
 pub(crate) use check::check_vector;
 use check::{Gauge, check_keys, complete};

@@ -8,8 +8,8 @@ use storage::Reader;
 
 use crate::{
     Result,
-    setting::Setting,
-    view::{View, merge},
+    search::plan::Setting,
+    space::view::{View, merge},
 };
 
 /// Vectors read from the store at a time.

@@ -19,7 +19,7 @@ use crate::{
     Error, Result,
     collection::{Core, Upkeep},
     config::Locked,
-    view::{Sealed, View},
+    space::view::{Sealed, View},
 };
 
 /// Rows read from the store at a time.

@@ -13,10 +13,10 @@ use storage::Seal;
 use crate::{
     Result,
     collection::Core,
-    compaction::{Effort, Order, Start, start},
-    measure::measure,
-    recovery::{index_file, is_index_file, stamp},
-    view::Sealed,
+    space::compact::{Effort, Order, Start, start},
+    space::measure::measure,
+    space::open::{index_file, is_index_file, stamp},
+    space::view::Sealed,
 };
 
 /// Measures the sealed index, which was not built here, and seals it again with what was found.

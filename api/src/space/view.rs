@@ -3,7 +3,7 @@
 //! A view has a *sealed* index (shared, never written to), the *fresh* segments (flat, of the rows since, exact) and the set
 //! of deleted ids. A fresh segment may grow under a view that is in use; what it gains is committed already, so seeing it
 //! early is harmless. Whether an id is alive is for the document store to say; the view may lag behind it, and a search reads
-//! what it lacks from the store (`recovery::level`).
+//! what it lacks from the store (`open::level`).
 
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 

@@ -20,9 +20,9 @@ use models::Models;
 use storage::{Access, Reader, Store};
 
 use crate::{
-    Error, Result, compaction::Compactor, config::Locked, database::DOCUMENTS,
-    folder::FileIdentity, lock::Lock, pacing::Pace, recovery, reuse::Texts, template::Template,
-    view::View,
+    Error, Result, config::Locked, database::DOCUMENTS, folder::FileIdentity, lock::Lock,
+    space::compact::Compactor, space::open, space::pace::Pace, space::view::View,
+    template::Template, write::reuse::Texts,
 };
 
 /// What all handles on a collection share.
@@ -105,7 +105,7 @@ impl Core {
         let store = Store::open(documents, access)?;
         let locked = stored_config(name, &store)?;
         let template = locked.template().map(Template::compile).transpose()?;
-        let recovered = recovery::open(&folder, &store, &locked, lock.is_some(), upkeep)?;
+        let recovered = open::open(&folder, &store, &locked, lock.is_some(), upkeep)?;
         let core = Self {
             name: name.to_owned(),
             folder,
@@ -213,7 +213,7 @@ impl Core {
             .after_write(ids, vectors, deleted, frozen, sequence)
             .or_else(|error| {
                 tracing::warn!(%error, collection = self.name, "the vectors are read anew");
-                recovery::reread(self)
+                open::reread(self)
             })?;
         self.view.store(Arc::new(next));
         Ok(())
@@ -222,7 +222,7 @@ impl Core {
     /// The view; a reader beside another process's writes catches up with them first.
     pub(crate) fn current_view(&self) -> Result<Arc<View>> {
         if self.lock.is_none() {
-            recovery::catch_up(self)?;
+            open::catch_up(self)?;
         }
         Ok(self.view.load_full())
     }

@@ -10,8 +10,8 @@ use engine::{
 
 use crate::{
     Result,
-    measure::{CANDIDATE_MICROS, NEAREST},
-    view::View,
+    space::measure::{CANDIDATE_MICROS, NEAREST},
+    space::view::View,
 };
 
 /// Microseconds that comparing a vector in memory takes, and what each of its components adds: at 384 dimensions 10,000

@@ -14,7 +14,7 @@ use std::{
 
 use embedder::Caller;
 
-use crate::{Result, collection::Core, compaction::due_at};
+use crate::{Result, collection::Core, space::compact::due_at};
 
 /// Writes may run ahead of a compaction by one in so many of the fresh rows that make it due. More would slow searches and
 /// gain nothing: a compaction takes what was fresh when it began, and the next begins as soon as enough is fresh again.

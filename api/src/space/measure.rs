@@ -6,9 +6,9 @@ use engine::{Hit, Index, Kind, SearchParams, Select, Stage, Trial, report, sampl
 use crate::{
     Result,
     collection::Core,
-    compaction::{Order, Start},
-    recovery::page,
-    view::merge,
+    space::compact::{Order, Start},
+    space::open::page,
+    space::view::merge,
 };
 
 /// Microseconds that reading a stored vector and comparing it takes.

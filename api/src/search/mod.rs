@@ -5,6 +5,9 @@
 //! view is read before the store, so that the store's word on what is alive is the newer one; rows that the store has and the
 //! view lacks are read from it. So an answer is that of one moment, whatever is written meanwhile.
 
+pub(crate) mod exact;
+pub(crate) mod plan;
+pub(crate) mod rerank;
 mod target;
 
 use std::time::Instant;
@@ -15,10 +18,10 @@ use storage::Reader;
 use crate::{
     Answer, Collection, Document, Match, Plan, Query, Result, Strategy,
     collection::Core,
-    recovery,
-    scan::{nearest, nearest_in, scan_rows, scan_some_rows},
-    setting::Setting,
-    view::View,
+    search::exact::{nearest, nearest_in, scan_rows, scan_some_rows},
+    search::plan::Setting,
+    space::open,
+    space::view::View,
 };
 use target::Target;
 
@@ -73,7 +76,7 @@ impl Core {
         };
         let view = self.current_view()?;
         let reader = self.read()?;
-        let view = recovery::level(&reader, view)?;
+        let view = open::level(&reader, view)?;
         let alike = |target: &Target<'_>| {
             target.query.filter.is_none()
                 && target.vectors.len() == view.dimension

@@ -12,7 +12,8 @@ use std::{
 use engine::{Kind, Watch, unwatched};
 
 use crate::{
-    Collection, Error, Result, build::build, collection::Core, sealing::publish, view::View,
+    Collection, Error, Result, collection::Core, space::build::build, space::seal::publish,
+    space::view::View,
 };
 
 /// Fewer fresh rows than this are not worth a compaction.

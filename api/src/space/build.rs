@@ -11,9 +11,9 @@ use engine::{Codes, Index, IndexSpec, Kind, Stage, Structure, Transform, report,
 use crate::{
     Result,
     collection::Core,
-    compaction::{Effort, Order, Start, dead},
-    measure::measure,
-    recovery::page,
+    space::compact::{Effort, Order, Start, dead},
+    space::measure::measure,
+    space::open::page,
 };
 
 /// Training vectors per centroid; FAISS's k-means takes no more (`Clustering.h`, `max_points_per_centroid`).
