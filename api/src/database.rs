@@ -248,7 +248,7 @@ impl Database {
     /// # Errors
     /// When there is no such model, or it or ONNX Runtime cannot be loaded.
     pub fn model(&self, name: &str) -> Result<Arc<dyn Embed>> {
-        self.inner.models.open(name)
+        Ok(self.inner.models.open(name)?)
     }
 
     /// The names of the collections, sorted.
