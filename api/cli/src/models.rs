@@ -1,6 +1,6 @@
 //! `vinedb models`: what is in the cache folder, and what comes into it and goes.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Result;
 use models::{CatalogueModel, ModelInfo, Precision, Pull, Sources, Wheel};

@@ -223,7 +223,7 @@ mod tests {
             serde_json::json!({"code": 17, "price": 17}),
             serde_json::json!({"code": "007", "price": 7}),
         ];
-        assert_eq!(rows.iter().map(fields).collect::<Vec<_>>(), expected);
+        assert_eq!(rows.iter().map(Row::shown).collect::<Vec<_>>(), expected);
     }
 
     #[test]
