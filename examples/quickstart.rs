@@ -4,10 +4,10 @@
 //! argument, else one that goes away with the program.
 
 use serde_json::json;
-use vinedb::{Answer, CollectionConfig, Database, Document, Filter, Query};
+use vinedb::{Answer, CollectionConfig, Document, Filter, Options, Query};
 
 fn quickstart(dir: &std::path::Path) -> vinedb::Result<Answer> {
-    let db = Database::open(dir)?;
+    let db = Options::from_env().open(dir)?;
     let wines = db.create_collection("wines", CollectionConfig::embedded())?;
     wines.upsert(vec![
         Document::new("gamay", "a light, fresh red with cherries").metadata(json!({"price": 14})),

@@ -124,7 +124,11 @@ fn a_collection_is_made_filled_read_emptied_and_dropped() {
     assert!(run.stderr.contains("key 7"), "{run:?}");
     let stats = scratch.json("compact", &["c"]);
     assert_eq!(
-        [&stats["sealed"], &stats["fresh"], &stats["deleted"]],
+        [
+            &stats["local"]["sealed"],
+            &stats["local"]["fresh"],
+            &stats["local"]["deleted"]
+        ],
         [1, 0, 0]
     );
     let all = scratch.json("stats", &[]);

@@ -8,8 +8,9 @@ use std::{ops::ControlFlow, sync::Mutex};
 use serde_json::json;
 use tempfile::TempDir;
 use vinedb::{
-    ClusterOptions, Clusters, Collection, CollectionConfig, Device, Document, Filter, K, Metric,
-    Options, Progress, Stage,
+    Collection, CollectionConfig, Document, Filter, Metric, Options,
+    cluster::{ClusterOptions, Clusters, K},
+    index::{Device, Progress, Stage},
 };
 use vinedb_tests::{cosine, squared_l2};
 
@@ -238,7 +239,7 @@ fn what_is_deleted_meanwhile_is_left_out() {
     let collection = &given.collection;
     let watch = |progress: Progress| {
         if progress.stage == Stage::Assigning && progress.done == 0 {
-            collection.delete(&[0.into(), 1.into()]).unwrap();
+            collection.delete([0, 1]).unwrap();
             collection.upsert(vec![point(3, 5000)]).unwrap();
         }
         ControlFlow::Continue(())

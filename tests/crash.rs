@@ -170,7 +170,7 @@ fn write_until_killed(
 /// The state of a collection, checked: every document is whole, and is found by its own vector.
 fn state(collection: &Collection) -> Versions {
     let all: Vec<Key> = (0..KEYS).map(|key| format!("d{key}").into()).collect();
-    let there = collection.get_with(&all, true).unwrap();
+    let there = collection.get_with_vectors(&all).unwrap();
     assert_eq!(collection.count(None).unwrap(), there.len() as u64);
     let mut versions = Versions::new();
     for found in &there {
@@ -225,7 +225,7 @@ fn what_a_killed_server_acknowledged_is_there() {
         );
         acknowledged = state;
         eventually("the index is sealed", || {
-            collection.stats().unwrap().sealed > 0
+            collection.stats().unwrap().local.unwrap().sealed > 0
         });
     }
 }
@@ -260,11 +260,7 @@ fn a_compaction_killed_at_any_moment_loses_nothing() {
             .upsert(documents(version * 40..version * 40 + 400, version))
             .unwrap();
         collection
-            .delete(
-                &(0..20)
-                    .map(|key| format!("d{}", version * 40 + key * 19).into())
-                    .collect::<Vec<_>>(),
-            )
+            .delete((0..20).map(|key| format!("d{}", version * 40 + key * 19)))
             .unwrap();
     };
     collection.upsert(documents(0..3_000, 0)).unwrap();

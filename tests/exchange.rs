@@ -101,7 +101,7 @@ fn an_index_made_in_python_answers_here_as_it_did_there() {
             [index, metric]
         );
         assert_eq!(
-            [&made["index"], &made["sealed"]],
+            [&made["local"]["index"], &made["local"]["sealed"]],
             [&json!(index), &json!(ROWS)]
         );
         assert_eq!(made["file"]["whole"], name != "codes", "{made}");

@@ -33,8 +33,17 @@ fn a_graph_is_built_grows_and_is_there_again() {
     collection.upsert(documents(3_000..4_000, 0)).unwrap();
     collection.compact().unwrap();
     let stats = collection.stats().unwrap();
-    assert_eq!(stats.index.unwrap(), "hnsw_rs(m=8,ef_construction=60)");
-    assert_eq!((stats.sealed, stats.fresh), (4_000, 0));
+    assert_eq!(
+        stats.local.as_ref().unwrap().index.as_deref().unwrap(),
+        "hnsw_rs(m=8,ef_construction=60)"
+    );
+    assert_eq!(
+        (
+            stats.local.as_ref().unwrap().sealed,
+            stats.local.as_ref().unwrap().fresh
+        ),
+        (4_000, 0)
+    );
     let found = nearest(&db);
     drop((collection, db));
 
@@ -82,7 +91,7 @@ fn its_curve_holds_for_vectors_that_are_not_stored() {
         .upsert((0..5_000).map(document).collect())
         .unwrap();
     collection.compact().unwrap();
-    let curve = collection.stats().unwrap().curve.unwrap();
+    let curve = collection.stats().unwrap().local.unwrap().curve.unwrap();
     for rung in &curve.rungs {
         let quick = SearchParams {
             ef_search: rung.ef_search,

@@ -33,7 +33,7 @@ use hyper::body::{Body as HttpBody, Frame};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tower::ServiceExt;
-use vinedb::{Database, HashEmbedder, Options, http::router};
+use vinedb::{Database, Options, embed::HashEmbedder, http::router};
 
 /// A database with a server over it, in a folder of its own.
 pub(crate) struct App {
@@ -54,7 +54,7 @@ impl App {
     /// An empty database whose default model needs no file.
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        let options = Options::default().embedder(Arc::new(HashEmbedder::new(64)));
+        let options = Options::from_env().embedder(Arc::new(HashEmbedder::new(64)));
         let db = options.open(folder.path().join("db")).unwrap();
         Self::over(db, folder)
     }

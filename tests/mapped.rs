@@ -62,7 +62,14 @@ fn a_mapped_index_answers_grows_and_is_compacted() {
         collection.compact().unwrap();
         agrees(&collection, COUNT, version);
         let stats = collection.stats().unwrap();
-        assert_eq!((stats.fresh, stats.deleted), (0, 0), "{index}");
+        assert_eq!(
+            (
+                stats.local.as_ref().unwrap().fresh,
+                stats.local.as_ref().unwrap().deleted
+            ),
+            (0, 0),
+            "{index}"
+        );
         drop((collection, db));
         let db = open(dir.path());
         agrees(&db.collection(NAME).unwrap(), COUNT, version);

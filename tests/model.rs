@@ -12,7 +12,7 @@ use vinedb::{Collection, Database, Document, Filter, Key, Match, Metric, Query, 
 
 use crate::{
     history::{self, Sizes, Step, close, least},
-    sample::{WithText, check_distances, closest, config, distance, vector, writer},
+    sample::{check_distances, closest, config, distance, vector, writer},
 };
 
 const NAME: &str = "c";
@@ -114,12 +114,15 @@ impl Pair<'_> {
             Step::Compact => {
                 collection.compact().unwrap();
                 let stats = collection.stats().unwrap();
-                assert_eq!((stats.fresh, stats.documents), (0, self.rows.len() as u64));
+                assert_eq!(
+                    (stats.local.as_ref().unwrap().fresh, stats.documents),
+                    (0, self.rows.len() as u64)
+                );
                 let kind = collection
                     .config()
                     .index
                     .kind_for(self.rows.len(), collection.dimension());
-                assert_eq!(stats.index, Some(kind.to_string()));
+                assert_eq!(stats.local.as_ref().unwrap().index, Some(kind.to_string()));
             }
             Step::Reopen => self.reopen(collection, false),
             Step::LoseIndex => self.reopen(collection, true),
@@ -180,11 +183,11 @@ impl Pair<'_> {
             .iter()
             .map(|(key, row)| row.document(*key))
             .collect();
-        assert_eq!(collection.get_with(&all, true).unwrap(), expected);
+        assert_eq!(collection.get_with_vectors(&all).unwrap(), expected);
         let mut scrolled: Vec<String> = Vec::new();
         let mut cursor = None;
         loop {
-            let page = collection.scroll(cursor, 50, None).unwrap();
+            let page = collection.scroll(cursor.as_ref(), 50, None).unwrap();
             scrolled.extend(
                 page.documents
                     .iter()

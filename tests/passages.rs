@@ -11,8 +11,8 @@ use std::collections::HashMap;
 
 use tempfile::TempDir;
 use vinedb::{
-    Border, Chunk, Collection, CollectionConfig, Database, Document, Filter, Key, Match, Options,
-    Query,
+    Collection, CollectionConfig, Database, Document, Filter, Key, Match, Options, Query,
+    embed::{Border, Chunk},
 };
 use vinedb_tests::cosine;
 
@@ -302,7 +302,7 @@ fn vectors_are_those_of_the_passages_that_were_found() {
         let same = cosine(&found.document.vector.unwrap(), &part.vector);
         assert!(same > 0.999, "{same}");
     }
-    let got = collection.get_with(&["bread".into()], true).unwrap();
+    let got = collection.get_with_vectors(["bread"]).unwrap();
     assert_eq!(got[0].vector, None);
     assert_eq!(got[0].text.as_deref(), Some(long_text(5).as_str()));
 }

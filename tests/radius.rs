@@ -1,9 +1,7 @@
 //! Searches within a radius, and by the key of a document, on every kind of index: sealed and fresh, filtered, with documents
 //! deleted and replaced, alone and in batches, compared with brute force.
 
-use vinedb::{
-    Collection, Database, Filter, IndexSpec, Key, MAX_TOP_K, Metric, Query, SearchParams,
-};
+use vinedb::{Collection, Database, Filter, IndexSpec, Key, Metric, Query, SearchParams};
 use vinedb_tests::{cosine, squared_l2};
 
 use crate::sample::{config, document, documents, seed_of, vector};
@@ -33,7 +31,7 @@ impl Mixed {
         let collection = db.create_collection("c", config(index, metric)).unwrap();
         collection.upsert(documents(0..SEALED, 0)).unwrap();
         collection.compact().unwrap();
-        let sealed = collection.stats().unwrap().index;
+        let sealed = collection.stats().unwrap().local.unwrap().index;
         let wanted = IndexSpec::parse(index).unwrap().to_string();
         assert_eq!(sealed.as_deref(), Some(wanted.as_str()));
         collection
@@ -149,7 +147,7 @@ fn nothing_may_be_within_and_everything_may() {
     assert_eq!(mixed.keys(&nothing), Vec::<String>::new());
     let everything = Query::vector(query).radius(f32::MAX);
     assert_eq!(mixed.keys(&everything).len(), expected.len());
-    assert!(expected.len() < MAX_TOP_K);
+    assert!(expected.len() < Query::MAX_TOP_K);
 }
 
 #[cfg(feature = "faiss")]

@@ -6,7 +6,7 @@ mod learning;
 
 use vinedb::{
     Collection, CollectionConfig, Database, Document, Filter, IndexSpec, Metric, Query,
-    SearchParams, Strategy,
+    SearchParams, answer::Strategy,
 };
 
 use crate::sample::{distance, writer};
@@ -34,7 +34,10 @@ fn sealed(db: &Database, index: &str, metric: Metric, points: &[Vec<f32>]) -> Co
     let collection = db.create_collection(NAME, config(index, metric)).unwrap();
     upsert(&collection, 0, points);
     collection.compact().unwrap();
-    assert_eq!(collection.stats().unwrap().index.as_deref(), Some(index));
+    assert_eq!(
+        collection.stats().unwrap().local.unwrap().index.as_deref(),
+        Some(index)
+    );
     collection
 }
 
@@ -111,7 +114,7 @@ fn a_query_finds_the_recall_that_it_asks_for() {
         let db = writer(dir.path());
         let collection = sealed(&db, index, Metric::L2, &points);
         let stats = collection.stats().unwrap();
-        let curve = stats.curve.as_ref().unwrap();
+        let curve = stats.local.as_ref().unwrap().curve.as_ref().unwrap();
         assert!(
             curve.k == 10 && curve.queries >= 50 && !curve.rungs.is_empty(),
             "{index}"
@@ -185,7 +188,7 @@ fn what_cannot_be_reached_is_said_and_the_best_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let db = writer(dir.path());
     let collection = sealed(&db, "PQ2x2", Metric::L2, &points);
-    let curve = collection.stats().unwrap().curve.unwrap();
+    let curve = collection.stats().unwrap().local.unwrap().curve.unwrap();
     let best = curve.rungs.last().unwrap();
     assert!(
         best.recall < 0.95,
@@ -199,7 +202,8 @@ fn what_cannot_be_reached_is_said_and_the_best_is_taken() {
         (Some(best.recall), Some(0.95))
     );
     assert_eq!(
-        answer.plan.rescore, best.rescore,
+        answer.plan.local.as_ref().unwrap().rescore,
+        best.rescore,
         "ten matches, as many as were measured with"
     );
     assert!(
@@ -230,7 +234,10 @@ fn compressed_indexes_answer_with_true_distances_beside_fresh_rows() {
         upsert(&collection, old.len(), new);
         let stats = collection.stats().unwrap();
         assert_eq!(
-            (stats.sealed, stats.fresh),
+            (
+                stats.local.as_ref().unwrap().sealed,
+                stats.local.as_ref().unwrap().fresh
+            ),
             (old.len(), new.len()),
             "{index}"
         );
@@ -279,18 +286,21 @@ fn the_curve_outlives_the_process_and_is_measured_anew_at_each_seal() {
     let dir = tempfile::tempdir().unwrap();
     let db = writer(dir.path());
     let collection = sealed(&db, "IVF16,Flat", Metric::L2, &points[..3_000]);
-    let curve = collection.stats().unwrap().curve;
+    let curve = collection.stats().unwrap().local.unwrap().curve;
     assert!(curve.is_some());
     drop((collection, db));
     let db = writer(dir.path());
     let collection = db.collection(NAME).unwrap();
-    assert_eq!(collection.stats().unwrap().curve, curve);
+    assert_eq!(collection.stats().unwrap().local.unwrap().curve, curve);
     upsert(&collection, 3_000, &points[3_000..]);
     collection.compact().unwrap();
     let stats = collection.stats().unwrap();
-    assert!(stats.curve.is_some() && stats.curve != curve);
+    assert!(
+        stats.local.as_ref().unwrap().curve.is_some()
+            && stats.local.as_ref().unwrap().curve != curve
+    );
     let json = serde_json::to_value(&stats).unwrap();
-    let rung = &json["curve"]["rungs"][0];
+    let rung = &json["local"]["curve"]["rungs"][0];
     assert!(
         rung["recall"].as_f64().unwrap() > 0.0 && rung["nprobe"].as_u64() == Some(1),
         "{json}"

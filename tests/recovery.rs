@@ -91,7 +91,9 @@ impl Sample {
             collection
         });
         assert_eq!(warned, expected_warnings, "{what}: warnings");
-        eventually(what, || collection.stats().unwrap().index.is_some());
+        eventually(what, || {
+            collection.stats().unwrap().local.unwrap().index.is_some()
+        });
         assert_eq!(answers(&collection), self.answers, "{what}: made anew");
         drop((collection, db));
         assert_eq!(
@@ -106,7 +108,10 @@ impl Sample {
             (self.answers.clone(), 0),
             "{what}: afterwards"
         );
-        assert!(collection.stats().unwrap().index.is_some(), "{what}");
+        assert!(
+            collection.stats().unwrap().local.unwrap().index.is_some(),
+            "{what}"
+        );
     }
 }
 
@@ -247,7 +252,7 @@ fn a_lost_index_of_no_documents_warns_once_and_never_again() {
         let (collection, warned) = warnings(|| db.collection(NAME).unwrap());
         assert_eq!(warned, expected);
         eventually("an index of nothing", || {
-            collection.stats().unwrap().index.is_some()
+            collection.stats().unwrap().local.unwrap().index.is_some()
         });
         assert!(
             collection
@@ -277,13 +282,20 @@ fn rows_that_a_crash_left_unsealed_are_sealed_after_opening() {
     }
     let short = writer(dir.path());
     assert_eq!(
-        short.collection(NAME).unwrap().stats().unwrap().index,
+        short
+            .collection(NAME)
+            .unwrap()
+            .stats()
+            .unwrap()
+            .local
+            .unwrap()
+            .index,
         None,
         "4,000 are few"
     );
     drop((short, collection));
     let collection = writer(live.path()).collection(NAME).unwrap();
     eventually("5,000 rows are sealed", || {
-        collection.stats().unwrap().sealed == 5_000
+        collection.stats().unwrap().local.unwrap().sealed == 5_000
     });
 }

@@ -64,18 +64,6 @@ pub(crate) fn seed_of(key: u64, version: u64) -> u64 {
     key << 32 | version
 }
 
-/// Sets a document's text; the facade's own constructor takes either a text or a vector.
-pub(crate) trait WithText {
-    fn text(self, text: String) -> Self;
-}
-
-impl WithText for Document {
-    fn text(mut self, text: String) -> Self {
-        self.text = Some(text);
-        self
-    }
-}
-
 pub(crate) fn documents(keys: std::ops::Range<u64>, version: u64) -> Vec<Document> {
     keys.map(|key| document(key, version)).collect()
 }

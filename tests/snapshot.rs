@@ -9,7 +9,7 @@ use std::{
     thread,
 };
 
-use vinedb::{Collection, Database, Error, Filter, Key, Manifest, Metric, Query};
+use vinedb::{Collection, Database, Error, Filter, Key, Metric, Query, snapshot::Manifest};
 use vinedb_tests::{GRAPH, vinedb};
 
 use crate::sample::{
@@ -44,7 +44,10 @@ fn a_restored_collection_answers_the_same() {
     );
     assert_eq!(
         (manifest.sequence, manifest.version.as_str()),
-        (stats.sequence, env!("CARGO_PKG_VERSION"))
+        (
+            stats.local.as_ref().unwrap().sequence,
+            env!("CARGO_PKG_VERSION")
+        )
     );
     let entries: Vec<&str> = manifest
         .entries
@@ -66,15 +69,20 @@ fn a_restored_collection_answers_the_same() {
         assert_eq!((answers(&restored), warned), (expected.clone(), 0));
         let now = restored.stats().unwrap();
         assert_eq!(
-            (now.documents, now.sealed, now.generation),
-            (240, stats.sealed, stats.generation)
+            (
+                now.documents,
+                now.local.as_ref().unwrap().sealed,
+                now.local.as_ref().unwrap().generation
+            ),
+            (
+                240,
+                stats.local.as_ref().unwrap().sealed,
+                stats.local.as_ref().unwrap().generation
+            )
         );
         restored.upsert(documents(0..10, 7)).unwrap();
         restored.compact().unwrap();
-        assert_eq!(
-            restored.get(&["d7".into()]).unwrap()[0].metadata["version"],
-            7
-        );
+        assert_eq!(restored.get(["d7"]).unwrap()[0].metadata["version"], 7);
     }
     assert_eq!(
         collection.count(None).unwrap(),
@@ -90,7 +98,10 @@ fn a_reader_can_take_a_snapshot_and_cannot_restore_one() {
     let (_db, collection) = filled(&dir.path().join("db"));
     let other = reader(&dir.path().join("db"));
     let manifest = other.collection(NAME).unwrap().snapshot(&file).unwrap();
-    assert_eq!(manifest.sequence, collection.stats().unwrap().sequence);
+    assert_eq!(
+        manifest.sequence,
+        collection.stats().unwrap().local.unwrap().sequence
+    );
     assert!(matches!(
         other.restore("copy", &file),
         Err(Error::ReadOnly { .. })
@@ -127,8 +138,10 @@ fn a_snapshot_beside_writes_is_of_one_moment() {
         });
         let mut sequence = 0;
         for round in 0..4 {
-            let before = collection.stats().unwrap().sequence;
-            eventually("a write", || collection.stats().unwrap().sequence > before);
+            let before = collection.stats().unwrap().local.unwrap().sequence;
+            eventually("a write", || {
+                collection.stats().unwrap().local.unwrap().sequence > before
+            });
             let file = dir.path().join(format!("{round}.snapshot"));
             let manifest = collection.snapshot(&file).unwrap();
             assert!(manifest.sequence > sequence);
@@ -164,7 +177,7 @@ fn write_pairs(collection: &Collection, busy: &AtomicBool) {
 
 fn check_pairs(restored: &Collection, manifest: &Manifest) {
     let all: Vec<Key> = (0..400).map(|key| format!("d{key}").into()).collect();
-    let there = restored.get_with(&all, true).unwrap();
+    let there = restored.get_with_vectors(&all).unwrap();
     assert_eq!(there.len() as u64, manifest.documents);
     for pair in there.chunks(2) {
         assert_eq!(pair.len(), 2);

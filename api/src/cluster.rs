@@ -18,7 +18,7 @@ use storage::Record;
 pub use answer::{Choice, Cluster, Clusters, Criterion, Member, Place};
 pub use options::{ClusterOptions, K, MAX_CLUSTERS};
 
-use crate::{Collection, Document, Result};
+use crate::{collection::Collection, document::Document, error::Result};
 use map::Map;
 use tally::{Kept, Tally};
 use words::Words;
@@ -38,7 +38,7 @@ impl Collection {
     /// is in one of them, by the mean of its passages' vectors.
     ///
     /// ```
-    /// use vinedb::{ClusterOptions, CollectionConfig, Database, Document, Metric};
+    /// use vinedb::{CollectionConfig, Database, Document, Metric, cluster::ClusterOptions};
     ///
     /// # fn main() -> vinedb::Result<()> {
     /// # let dir = tempfile::tempdir().unwrap();
@@ -66,7 +66,7 @@ impl Collection {
     /// As [`Collection::cluster`], telling `watch` of each step: of k-means, an iteration.
     ///
     /// # Errors
-    /// As [`Collection::cluster`]; and `Error::Engine` with [`engine::Error::Cancelled`] when `watch` says so.
+    /// As [`Collection::cluster`]; [`Error::Cancelled`](crate::Error::Cancelled) when `watch` breaks.
     pub fn cluster_with(&self, options: &ClusterOptions, watch: Watch<'_>) -> Result<Clusters> {
         options.validate(self.dimension())?;
         let ids = match &options.filter {

@@ -2,14 +2,15 @@
 //!
 //! The configuration is stored with the collection and never changes silently; what rides on a query is in `query`.
 
-use embedder::{Chunk, Identity};
+use embedder::{Chunk, Identity, MIN_PASSAGE_TOKENS};
 use engine::{Device, IndexSpec, Metric};
 use serde::{Deserialize, Serialize};
+use storage::MAX_DIMENSION;
 
-use crate::{Error, Result, collection::passages::check_chunk, template::Template};
-
-/// The largest dimension of a collection.
-pub const MAX_DIMENSION: usize = 65_536;
+use crate::{
+    error::{Error, Result},
+    template::Template,
+};
 
 /// Where a collection's vectors come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,6 +48,9 @@ pub struct CollectionConfig {
 }
 
 impl CollectionConfig {
+    /// The largest dimension of a collection.
+    pub const MAX_DIMENSION: usize = MAX_DIMENSION;
+
     /// Vectors made from text by the default model.
     #[must_use]
     pub fn embedded() -> Self {
@@ -238,6 +242,35 @@ impl From<CollectionConfig> for ConfigFields {
             chunk: config.chunk,
         }
     }
+}
+
+/// Checks what can be checked without the model.
+fn check_chunk(chunk: &Chunk) -> Result<()> {
+    let Chunk {
+        tokens, overlap, ..
+    } = *chunk;
+    if tokens < MIN_PASSAGE_TOKENS {
+        let expected = format!("{MIN_PASSAGE_TOKENS} or more");
+        return Err(Error::invalid("chunk.tokens", tokens, expected));
+    }
+    if overlap > tokens / 2 {
+        let expected = format!("0 to {}, half of chunk.tokens", tokens / 2);
+        return Err(Error::invalid("chunk.overlap", overlap, expected));
+    }
+    Ok(())
+}
+
+/// Checks that the model reads a passage to its end: `room` tokens.
+pub(crate) fn check_room(chunk: &Chunk, model: &str, room: usize) -> Result<()> {
+    if chunk.tokens <= room {
+        return Ok(());
+    }
+    let expected = if room < MIN_PASSAGE_TOKENS {
+        format!("no chunk with the model {model}, which reads {room} tokens of a text,")
+    } else {
+        format!("{MIN_PASSAGE_TOKENS} to {room}, as many as the model {model} reads,")
+    };
+    Err(Error::invalid("chunk.tokens", chunk.tokens, expected))
 }
 
 /// What is stored with a collection: its configuration, and the model that it is locked to.

@@ -4,33 +4,33 @@ use std::{
     collections::BTreeMap,
     fmt, fs,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
 use embedder::Embed;
-use models::Models;
+use models::{Models, default_home};
 use storage::Store;
 
 use crate::{
-    Collection, CollectionConfig, Error, Result,
-    collection::core::Upkeep,
-    collection::passages::check_room,
-    config::{Locked, Vectors},
-    folder::{clear_pending, make_folder, move_into_place, share, sync_folder},
-    lock::{self, Folder, Lock},
+    collection::Collection,
+    config::{CollectionConfig, Locked, Vectors, check_room},
+    documents::End,
+    error::{Error, Result},
+    folder::{DOCUMENTS, PENDING, clear_pending, make_folder, move_into_place, share, sync_folder},
+    lock::{self, Folder, Writer},
+    space::Upkeep,
 };
 
-/// The document store within a collection's folder.
-pub(crate) const DOCUMENTS: &str = "documents.sqlite";
-/// Begins the names of folders that are being made or taken away; they are cleared at the next open.
-pub(crate) const PENDING: &str = ".pending-";
 const MAX_NAME: usize = 64;
 
 /// How to open a database.
 #[derive(Clone)]
 pub struct Options {
-    home: PathBuf,
+    home: Option<PathBuf>,
     read_only: bool,
     create: bool,
     upkeep: Upkeep,
@@ -41,7 +41,7 @@ pub struct Options {
 impl Default for Options {
     fn default() -> Self {
         Self {
-            home: models::default_home(),
+            home: None,
             read_only: false,
             create: true,
             upkeep: Upkeep::default(),
@@ -52,54 +52,63 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Where ONNX Runtime and the models lie. Default: `$VINEDB_HOME`, else `$XDG_CACHE_HOME/vinedb`, else `~/.cache/vinedb`.
+    /// The defaults, with models taken from the folder that the environment names: `$VINEDB_HOME`, else
+    /// `$XDG_CACHE_HOME/vinedb`, else `$HOME/.cache/vinedb`. Nothing else in the library reads the environment.
+    #[must_use]
+    pub fn from_env() -> Self {
+        Self::default().home(default_home())
+    }
+
+    /// The folder of ONNX Runtime and the models. Default: none, so that collections embed text only with an
+    /// [`embedder`](Self::embedder).
     #[must_use]
     pub fn home(mut self, home: impl Into<PathBuf>) -> Self {
-        self.home = home.into();
+        self.home = Some(home.into());
         self
     }
 
-    /// Opens for reading only, beside a process that writes. Default: false.
+    /// Opens read-only, beside a process that writes. Default: false.
     #[must_use]
     pub fn read_only(mut self, read_only: bool) -> Self {
         self.read_only = read_only;
         self
     }
 
-    /// Whether a folder that is not there is made. Default: true.
+    /// Whether a missing folder is created. Default: true.
     #[must_use]
     pub fn create(mut self, create: bool) -> Self {
         self.create = create;
         self
     }
 
-    /// From which share of deleted vectors, above 0 and up to 1, the background rids a sealed index of them; below 4,096 of them
-    /// it never does. Less keeps searches quicker, more saves work. Default: 0.2.
+    /// The share of deleted vectors, above 0 and up to 1, at which the background removes them from a sealed index; below 4,096 of
+    /// them it never does. A smaller share keeps searches faster, a larger one saves work. Default: 0.2.
     #[must_use]
     pub fn compact_at(mut self, share: f32) -> Self {
         self.upkeep.compact_at = share;
         self
     }
 
-    /// Whether sealed indexes stay in their files, mapped into memory: the system reads what searches touch, and may let go of it
-    /// when memory is short. For indexes that are larger than memory, and for many processes that read the same ones. A search
-    /// that must wait for the disk is slow, and huge pages are not used. Kinds that cannot be mapped
-    /// ([`engine::Kind::maps`]) are read as ever. Default: false.
+    /// Whether sealed indexes are memory-mapped: the system loads the pages that searches touch, and may drop them when memory is
+    /// short. For indexes larger than memory, and for many processes that read the same ones. A search that must wait for the disk
+    /// is slow, and huge pages are not used. Kinds that cannot be mapped
+    /// ([`Kind::maps`](crate::index::Kind::maps)) are loaded as usual. Default: false.
     #[must_use]
     pub fn mapped(mut self, mapped: bool) -> Self {
         self.upkeep.mapped = mapped;
         self
     }
 
-    /// How long, at most, a write of documents waits for the compaction that it outruns while somebody searches
-    /// ([`Collection::upsert`]); zero: it never waits. Less keeps writes prompt, more keeps searches quick. Default: 10 s.
+    /// The longest that an upsert waits for the compaction that it outruns while the collection is searched
+    /// ([`Collection::upsert`]); zero: it never waits. A shorter time keeps writes prompt, a longer one keeps searches fast.
+    /// Default: 10 s.
     #[must_use]
     pub fn pace_writes(mut self, at_most: Duration) -> Self {
         self.upkeep.patience = at_most;
         self
     }
 
-    /// Takes an embedder of the caller's for the model of its name, which also becomes the default model.
+    /// Uses the caller's embedder for the model of its name, which also becomes the default model.
     #[must_use]
     pub fn embedder(mut self, embedder: Arc<dyn Embed>) -> Self {
         self.embedder = Some(embedder);
@@ -116,7 +125,7 @@ impl Options {
     /// Opens the database in `dir`.
     ///
     /// # Errors
-    /// A folder that is not there and may not be made, or that holds something else; a database that another process writes; an
+    /// A folder that is missing and may not be created, or that holds something else; a database that another process writes; an
     /// option out of its range.
     pub fn open(self, dir: impl AsRef<Path>) -> Result<Database> {
         let dir = dir.as_ref();
@@ -140,21 +149,21 @@ impl Options {
             Folder::Missing => make_folder(dir)?,
             Folder::Empty => {}
         }
-        let lock = if self.read_only {
+        let writer = if self.read_only {
             None
         } else {
-            Some(Arc::new(Lock::take(dir)?))
-        };
-        if lock.is_some() {
+            let writer = Writer::take(dir)?;
             clear_pending(dir)?;
-        }
+            Some(Arc::new(writer))
+        };
         let models = Arc::new(Models::new(self.home, self.embedder, self.embedding));
         let inner = Inner {
             dir: dir.to_owned(),
-            lock,
             models,
             upkeep: self.upkeep,
             open: Mutex::default(),
+            closed: AtomicBool::new(false),
+            writer,
         };
         Ok(Database {
             inner: Arc::new(inner),
@@ -163,6 +172,9 @@ impl Options {
 }
 
 /// A handle on a database; cloning it is cheap and every clone is the same database.
+///
+/// Dropping the last handle tells compactions in the background to stop, without waiting for them; whoever opens the database
+/// for writing next waits until they have. [`Database::close`] waits here.
 #[derive(Clone)]
 pub struct Database {
     inner: Arc<Inner>,
@@ -170,19 +182,46 @@ pub struct Database {
 
 struct Inner {
     dir: PathBuf,
-    lock: Option<Arc<Lock>>,
     models: Arc<Models>,
     upkeep: Upkeep,
     open: Mutex<BTreeMap<String, Collection>>,
+    closed: AtomicBool,
+    /// After the collections, so that it is dropped last; `None` for a reader.
+    writer: Option<Arc<Writer>>,
 }
 
 impl Database {
-    /// Opens the database in `dir` for reading and writing, making the folder if there is none. See [`Options`] for more.
+    /// Opens the database in `dir` for reading and writing, creating the folder if there is none. No models are at hand: that
+    /// takes [`Options::from_env`] or [`Options::home`].
     ///
     /// # Errors
     /// As [`Options::open`].
     pub fn open(dir: impl AsRef<Path>) -> Result<Self> {
         Options::default().open(dir)
+    }
+
+    /// Closes the database: stops background work, waits for it and for writes under way, and releases the lock. Every handle on
+    /// its collections answers [`Error::Closed`] from then on.
+    ///
+    /// # Errors
+    /// When another handle closed it before, or the lock cannot be released.
+    pub fn close(self) -> Result<()> {
+        let open = {
+            let mut open = self.opened()?;
+            self.inner.closed.store(true, Ordering::Release);
+            std::mem::take(&mut *open)
+        };
+        for collection in open.into_values() {
+            // One that was dropped or closed before needs nothing more.
+            let _ = collection.end(End::Closed);
+        }
+        match &self.inner.writer {
+            Some(writer) => writer
+                .lock()
+                .release()
+                .map_err(|error| Error::io(&self.inner.dir, error)),
+            None => Ok(()),
+        }
     }
 
     /// The database's folder.
@@ -194,10 +233,10 @@ impl Database {
     /// Whether this handle may write.
     #[must_use]
     pub fn is_read_only(&self) -> bool {
-        self.inner.lock.is_none()
+        self.inner.writer.is_none()
     }
 
-    /// Makes a collection.
+    /// Creates a collection.
     ///
     /// # Errors
     /// A name that is taken or not allowed, a configuration that contradicts itself, a model that is not installed.
@@ -209,12 +248,12 @@ impl Database {
         let locked = self.locked(config)?;
         let dimension = locked.dimension();
         locked.config.index.check(dimension, locked.config.metric)?;
-        let mut open = self.opened();
+        let mut open = self.opened()?;
         let folder = self.free_folder(name)?;
         let pending = self.pending(name)?;
         let json = serde_json::to_string(&locked).map_err(|source| Error::BadConfig {
             name: name.to_owned(),
-            source,
+            source: source.into(),
         })?;
         drop(Store::create(
             pending.path().join(DOCUMENTS),
@@ -222,7 +261,7 @@ impl Database {
             dimension,
         )?);
         move_into_place(&pending.keep(), &folder)?;
-        let collection = self.open_folder(name, folder)?;
+        let collection = self.open_folder(name, &folder)?;
         open.insert(name.to_owned(), collection.clone());
         Ok(collection)
     }
@@ -232,13 +271,16 @@ impl Database {
     /// # Errors
     /// When there is none, or it cannot be opened.
     pub fn collection(&self, name: &str) -> Result<Collection> {
-        let mut open = self.opened();
-        if let Some(collection) = open.get(name).filter(|open| !open.core.is_gone()) {
+        let mut open = self.opened()?;
+        if let Some(collection) = open
+            .get(name)
+            .filter(|open| !open.core.local().documents.is_gone())
+        {
             return Ok(collection.clone());
         }
         open.remove(name);
         self.check_known(name)?;
-        let collection = self.open_folder(name, self.inner.dir.join(name))?;
+        let collection = self.open_folder(name, &self.inner.dir.join(name))?;
         open.insert(name.to_owned(), collection.clone());
         Ok(collection)
     }
@@ -274,21 +316,21 @@ impl Database {
     /// When there is none of this name, or its folder cannot be removed.
     pub fn drop_collection(&self, name: &str) -> Result<()> {
         self.check_writable("drop a collection")?;
-        let mut open = self.opened();
+        let mut open = self.opened()?;
         self.check_known(name)?;
-        // It need not be opened for that: one that is damaged can be dropped too.
+        // Without opening it: a damaged one can be dropped too.
         let collection = open.remove(name);
         if let Some(collection) = &collection {
-            collection.core.retire();
+            collection.core.local().end(End::Dropped);
         }
         let grave = self.pending(name)?;
         let folder = self.inner.dir.join(name);
         move_into_place(&folder, &grave.path().join(name))?;
         sync_folder(&self.inner.dir)?;
-        // Others go on meanwhile: a compaction may take a while to end.
+        // Others go on meanwhile: a compaction may take a while to stop.
         drop(open);
         if let Some(collection) = collection {
-            collection.core.wait(&collection.compactor);
+            collection.core.local().wait();
         }
         grave
             .close()
@@ -308,10 +350,9 @@ impl Database {
 
     pub(crate) fn check_writable(&self, action: &'static str) -> Result<()> {
         if self.is_read_only() {
-            Err(Error::ReadOnly { action })
-        } else {
-            Ok(())
+            return Err(Error::ReadOnly { action });
         }
+        Ok(())
     }
 
     /// The folder that a new collection of this name will have.
@@ -342,19 +383,23 @@ impl Database {
             .map_err(|error| Error::io(&self.inner.dir, error))
     }
 
-    fn opened(&self) -> MutexGuard<'_, BTreeMap<String, Collection>> {
-        self.inner
-            .open
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+    /// The collections that are open; an error once the database is closed.
+    fn opened(&self) -> Result<MutexGuard<'_, BTreeMap<String, Collection>>> {
+        let open = self.inner.open.lock();
+        if self.inner.closed.load(Ordering::Acquire) {
+            return Err(Error::Closed {
+                path: self.inner.dir.clone(),
+            });
+        }
+        Ok(open.unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn open_folder(&self, name: &str, folder: PathBuf) -> Result<Collection> {
+    fn open_folder(&self, name: &str, folder: &Path) -> Result<Collection> {
         Collection::open(
             name,
             folder,
             Arc::clone(&self.inner.models),
-            self.inner.lock.clone(),
+            self.inner.writer.clone(),
             self.inner.upkeep,
         )
     }

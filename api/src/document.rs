@@ -3,10 +3,15 @@
 use serde::{Deserialize, Serialize};
 use storage::{Key, Metadata, Record};
 
-/// The longest text of one document, in bytes.
-pub const MAX_TEXT_BYTES: usize = 16 * 1024 * 1024;
+use crate::{
+    config::Locked,
+    error::{Error, Result},
+};
 
-/// A document. In JSON: `{"key", "text"?, "vector"?, "metadata"?}`.
+/// The longest text of one document, in bytes.
+pub(crate) const MAX_TEXT_BYTES: usize = 16 * 1024 * 1024;
+
+/// A document: a key, text or a vector or both, and metadata. In JSON: `{"key", "text"?, "vector"?, "metadata"?}`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Document {
@@ -24,6 +29,9 @@ pub struct Document {
 }
 
 impl Document {
+    /// The longest text of one document, in bytes.
+    pub const MAX_TEXT_BYTES: usize = MAX_TEXT_BYTES;
+
     /// A document whose vector the collection's model makes from `text`.
     #[must_use]
     pub fn new(key: impl Into<Key>, text: impl Into<String>) -> Self {
@@ -57,6 +65,13 @@ impl Document {
         }
     }
 
+    /// Sets the text.
+    #[must_use]
+    pub fn text(mut self, text: impl Into<String>) -> Self {
+        self.text = Some(text.into());
+        self
+    }
+
     /// Sets the vector.
     #[must_use]
     pub fn vector(mut self, vector: Vec<f32>) -> Self {
@@ -83,5 +98,32 @@ impl From<Record> for Document {
             vector: record.vector,
             metadata: record.metadata,
         }
+    }
+}
+
+/// Checks a vector that came from outside; `field` names it in the error.
+pub(crate) fn check_vector(
+    locked: &Locked,
+    vector: &[f32],
+    field: impl Fn() -> String,
+) -> Result<()> {
+    let expected = locked.dimension();
+    if vector.len() != expected {
+        let model = locked.model.as_ref();
+        return Err(Error::DimensionMismatch {
+            field: field(),
+            given: vector.len(),
+            expected,
+            source_of_dimension: model
+                .map_or_else(String::new, |model| format!(" (model {})", model.name)),
+        });
+    }
+    match vector.iter().position(|value| !value.is_finite()) {
+        Some(component) => Err(Error::NotFinite {
+            field: field(),
+            value: vector[component],
+            component,
+        }),
+        None => Ok(()),
     }
 }

@@ -1,10 +1,16 @@
 //! Every way in which the facade can fail, one sentence each: what was given, what was expected, what to do.
 //!
-//! The leaves' errors pass through unchanged. Nothing here is a catch-all string.
+//! No error of the engine, the embedder or the store shows: what callers can act on is a variant with its facts, and the rest
+//! is behind an opaque [`Cause`]. Nothing here is a catch-all string.
+
+mod embedder;
+mod engine;
+mod models;
+mod storage;
 
 use std::path::PathBuf;
 
-use storage::Key;
+use ::storage::Key;
 
 /// What the facade returns when something goes wrong.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -58,6 +64,12 @@ pub enum Error {
     Dropped {
         /// Its name.
         name: String,
+    },
+    /// The collection, or its database, was closed.
+    #[error("{} was closed: open it again", path.display())]
+    Closed {
+        /// Its folder.
+        path: PathBuf,
     },
     /// A collection's name becomes a folder's name, so it is restricted.
     #[error(
@@ -137,6 +149,26 @@ pub enum Error {
         /// Its dimension.
         dimension: usize,
     },
+    /// No folder of models was named.
+    #[error(
+        "no model folder was named, so model {name:?} cannot be found: open the database with `Options::from_env()`, or name the folder with `Options::home`"
+    )]
+    NoModelFolder {
+        /// The model.
+        name: String,
+    },
+    /// The model is not in the folder of models.
+    #[error("{cause}")]
+    UnknownModel {
+        /// The name given.
+        name: String,
+        /// Where models are looked for.
+        folder: PathBuf,
+        /// The names there are.
+        known: Vec<String>,
+        /// The sentence.
+        cause: Cause,
+    },
     /// The model under this name is not the one that made the collection's vectors.
     #[error(
         "collection {collection:?} was made with model {name:?} whose {field} is {locked}, but the model installed under that name has {installed}: put the original model back, or make a new collection"
@@ -188,8 +220,8 @@ pub enum Error {
     BadConfig {
         /// The collection.
         name: String,
-        /// What serde said.
-        source: serde_json::Error,
+        /// What is wrong with it.
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The collection has an index that this build cannot make or read.
     #[error(
@@ -201,45 +233,253 @@ pub enum Error {
         /// Its index.
         kind: String,
     },
-    /// From the index layer.
+    /// A vector so long that its distances overflow.
+    #[error("{cause}")]
+    VectorTooLarge {
+        /// The longest that a vector may be.
+        maximum: f32,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A negative component, where the metric has no meaning for one.
+    #[error("{cause}")]
+    NegativeComponent {
+        /// Its position, from 0.
+        component: usize,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// An index that does not exist, or not for this dimension or metric.
+    #[error("{cause}")]
+    BadIndex {
+        /// What was given.
+        given: String,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A metric that does not exist.
+    #[error("{cause}")]
+    BadMetric {
+        /// What was given.
+        given: String,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A device that does not exist, or that this build cannot use.
+    #[error("{cause}")]
+    BadDevice {
+        /// What was given.
+        given: String,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A search parameter that is out of range, contradicts another, or does not fit the index.
+    #[error("{cause}")]
+    BadParameter {
+        /// The parameter, as it is spelled in JSON.
+        parameter: &'static str,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// An operation that this kind of index does not have.
+    #[error("{cause}")]
+    Unsupported {
+        /// The operation.
+        operation: &'static str,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// Too few vectors to train this kind of index.
+    #[error("{cause}")]
+    Untrained {
+        /// How many vectors there are; absent where that is not the trouble.
+        given: Option<usize>,
+        /// How many it takes.
+        minimum: Option<usize>,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A file that is no FAISS index, or none that can be imported.
+    #[error("{cause}")]
+    BadIndexFile {
+        /// The file.
+        path: PathBuf,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// More vectors than an index holds.
+    #[error("{cause}")]
+    IndexFull {
+        /// The most vectors it holds.
+        maximum: usize,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// The work was cancelled, by the caller's [`Watch`](crate::index::Watch) or because nobody waited for it any more.
+    #[error("{cause}")]
+    Cancelled {
+        /// The sentence.
+        cause: Cause,
+    },
+    /// The index failed.
     #[error(transparent)]
-    Engine(#[from] engine::Error),
-    /// From the embedder.
+    Index(Cause),
+    /// Too many texts are waiting for the model.
+    #[error("{cause}")]
+    Overloaded {
+        /// How many wait.
+        queued: usize,
+        /// How many may.
+        limit: usize,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A text that the model cannot embed.
+    #[error("{cause}")]
+    Text {
+        /// Its position in the call, from 0.
+        index: usize,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// The model was closed before the text was embedded.
+    #[error("{cause}")]
+    Stopping {
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A model or ONNX Runtime is missing, damaged or failed.
     #[error(transparent)]
-    Embedder(#[from] embedder::Error),
-    /// From the models of the cache folder.
+    Model(Cause),
+    /// A key that is empty or too long.
+    #[error("{cause}")]
+    BadKey {
+        /// The sentence.
+        cause: Cause,
+    },
+    /// Metadata nested too deep.
+    #[error("{cause}")]
+    MetadataTooDeep {
+        /// The document's key.
+        key: Key,
+        /// The most levels there may be.
+        limit: usize,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A filter that is malformed or too large.
+    #[error("{cause}")]
+    BadFilter {
+        /// The sentence, which names the field.
+        cause: Cause,
+    },
+    /// Another process holds the collection's file for the moment.
     #[error(transparent)]
-    Models(#[from] models::Error),
-    /// From the document store.
+    Busy(Cause),
+    /// The disk is full; nothing was changed.
     #[error(transparent)]
-    Storage(#[from] storage::Error),
+    DiskFull(Cause),
+    /// The collection's file or its folder cannot be written.
+    #[error("{cause}")]
+    ReadOnlyFile {
+        /// The file.
+        path: PathBuf,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// The document store failed, or its file is damaged.
+    #[error(transparent)]
+    Store(Cause),
+}
+
+/// What lies behind an error: it displays as the sentence, and its [`source`](std::error::Error::source) is what the system or
+/// a library reported.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct Cause(Box<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(error))
+    }
 }
 
 impl Error {
-    /// Whether one document is at fault, so that others of the same batch may be fine.
+    /// A stable name for programs, in snake case. HTTP answers with it.
     #[must_use]
-    pub fn is_about_a_document(&self) -> bool {
-        use storage::Error as S;
+    pub fn code(&self) -> &'static str {
         match self {
-            Self::UnusableDocument { .. }
-            | Self::DimensionMismatch { .. }
-            | Self::NotFinite { .. }
-            | Self::DuplicateKey { .. }
-            | Self::Template { .. }
-            | Self::Engine(engine::Error::NormTooLarge { .. } | engine::Error::Negative { .. })
-            | Self::Embedder(embedder::Error::Text { .. }) => true,
-            Self::Storage(error) => matches!(
-                error,
-                S::EmptyKey | S::KeyTooLong { .. } | S::MetadataTooDeep { .. }
-            ),
-            _ => false,
+            Self::NotADatabase { .. } => "not_a_database",
+            Self::NoDatabase { .. } => "no_database",
+            Self::Locked { .. } => "locked",
+            Self::ReadOnly { .. } | Self::ReadOnlyFile { .. } => "read_only",
+            Self::UnknownCollection { .. } | Self::Dropped { .. } => "unknown_collection",
+            Self::Closed { .. } => "closed",
+            Self::CollectionExists { .. } => "collection_exists",
+            Self::BadName { .. } => "bad_name",
+            Self::Invalid { .. } => "invalid",
+            Self::DimensionMismatch { .. } => "dimension_mismatch",
+            Self::NotFinite { .. } => "not_finite",
+            Self::UnusableDocument { .. } => "unusable_document",
+            Self::DuplicateKey { .. } => "duplicate_key",
+            Self::UnknownKey { .. } => "unknown_key",
+            Self::NoModel { .. } => "no_model",
+            Self::NoModelFolder { .. } => "no_model_folder",
+            Self::UnknownModel { .. } => "unknown_model",
+            Self::ModelMismatch { .. } => "model_mismatch",
+            Self::Template { .. } => "template",
+            Self::Io { .. } => "io",
+            Self::BadSnapshot { .. } => "bad_snapshot",
+            Self::Changing { .. } => "changing",
+            Self::BadConfig { .. } => "bad_config",
+            Self::WithoutFaiss { .. } => "without_faiss",
+            Self::VectorTooLarge { .. } => "vector_too_large",
+            Self::NegativeComponent { .. } => "negative_component",
+            Self::BadIndex { .. } => "bad_index",
+            Self::BadMetric { .. } => "bad_metric",
+            Self::BadDevice { .. } => "bad_device",
+            Self::BadParameter { .. } => "bad_parameter",
+            Self::Unsupported { .. } => "unsupported",
+            Self::Untrained { .. } => "untrained",
+            Self::BadIndexFile { .. } => "bad_index_file",
+            Self::IndexFull { .. } => "index_full",
+            Self::Cancelled { .. } => "cancelled",
+            Self::Index(_) => "index",
+            Self::Overloaded { .. } => "overloaded",
+            Self::Text { .. } => "text",
+            Self::Stopping { .. } => "stopping",
+            Self::Model(_) => "model",
+            Self::BadKey { .. } => "bad_key",
+            Self::MetadataTooDeep { .. } => "metadata_too_deep",
+            Self::BadFilter { .. } => "bad_filter",
+            Self::Busy(_) => "busy",
+            Self::DiskFull(_) => "disk_full",
+            Self::Store(_) => "storage",
         }
     }
 
-    /// Whether the caller's own [`crate::Watch`] ended the work.
+    /// Whether one document is at fault, so that others of the same batch may be fine.
+    #[must_use]
+    pub fn is_about_a_document(&self) -> bool {
+        matches!(
+            self,
+            Self::UnusableDocument { .. }
+                | Self::DimensionMismatch { .. }
+                | Self::NotFinite { .. }
+                | Self::DuplicateKey { .. }
+                | Self::Template { .. }
+                | Self::VectorTooLarge { .. }
+                | Self::NegativeComponent { .. }
+                | Self::Text { .. }
+                | Self::BadKey { .. }
+                | Self::MetadataTooDeep { .. }
+        )
+    }
+
+    /// Whether the work was cancelled: by the caller's own [`Watch`](crate::index::Watch), or because its caller left.
     #[must_use]
     pub fn is_cancelled(&self) -> bool {
-        matches!(self, Self::Engine(engine::Error::Cancelled))
+        matches!(self, Self::Cancelled { .. })
     }
 
     /// An I/O error that names its path.

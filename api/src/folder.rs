@@ -1,10 +1,15 @@
-//! Folders and files on disk: made to last, readable for others, told apart.
+//! Folders and files on disk: durable, readable by others, told apart.
 //!
-//! A name is durable once the folder that it stands in is synced; what is in the file is another matter, and its writer's.
+//! A name is durable once its folder is synced; the contents of a file are its writer's concern.
 
 use std::{fs, path::Path};
 
-use crate::{Error, Result, database::PENDING};
+use crate::error::{Error, Result};
+
+/// The document store within a collection's folder.
+pub(crate) const DOCUMENTS: &str = "documents.sqlite";
+/// Prefix of folders that are being prepared or removed; they are cleared at the next open.
+pub(crate) const PENDING: &str = ".pending-";
 
 /// Renames a prepared folder to its name and makes that durable.
 pub(crate) fn move_into_place(pending: &Path, folder: &Path) -> Result<()> {
@@ -19,7 +24,7 @@ pub(crate) fn sync_folder(folder: &Path) -> Result<()> {
         .map_err(|error| Error::io(folder, error))
 }
 
-/// Removes what was left unfinished in a database's folder.
+/// Removes what was left unfinished in a database folder.
 pub(crate) fn clear_pending(dir: &Path) -> Result<()> {
     let entries = fs::read_dir(dir).map_err(|error| Error::io(dir, error))?;
     for entry in entries.flatten() {
@@ -30,7 +35,7 @@ pub(crate) fn clear_pending(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-/// Makes a folder, and those above it that are missing, to last.
+/// Creates a folder, and missing ones above it, durably.
 pub(crate) fn make_folder(folder: &Path) -> Result<()> {
     let folder = std::path::absolute(folder).map_err(|error| Error::io(folder, error))?;
     let missing: Vec<&Path> = folder
@@ -44,7 +49,7 @@ pub(crate) fn make_folder(folder: &Path) -> Result<()> {
         .try_for_each(sync_folder)
 }
 
-/// Gives what is made the permissions of any other file, where a temporary file's are its owner's alone: other users may read.
+/// Gives a temporary folder the permissions of any other, so that other users may read it; by default only its owner may.
 #[cfg(unix)]
 pub(crate) fn share(builder: &mut tempfile::Builder<'_, '_>) {
     use std::os::unix::fs::PermissionsExt;
@@ -54,7 +59,7 @@ pub(crate) fn share(builder: &mut tempfile::Builder<'_, '_>) {
 #[cfg(not(unix))]
 pub(crate) fn share(_builder: &mut tempfile::Builder<'_, '_>) {}
 
-/// Which file a path leads to, as far as the system tells.
+/// Which file a path leads to, as far as the system says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileIdentity(Option<(u64, u64)>);
 

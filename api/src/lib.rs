@@ -1,15 +1,15 @@
 //! vinedb: an embedded vector similarity search database.
 //!
-//! One folder on disk holds a database. Text goes in, a BERT-family ONNX model makes it a vector, FAISS searches vectors,
-//! SQLite holds the documents, and a search answers with whole records.
+//! One folder on disk holds a database. Text goes in, a BERT-family ONNX model embeds it, FAISS searches the vectors, SQLite
+//! holds the documents, and a search answers with whole records.
 //!
 //! ```
 //! use std::sync::Arc;
-//! use vinedb::{CollectionConfig, Document, Filter, HashEmbedder, Options, Query};
+//! use vinedb::{CollectionConfig, Document, Filter, Options, Query, embed::HashEmbedder};
 //!
 //! # fn main() -> vinedb::Result<()> {
 //! let dir = tempfile::tempdir().unwrap();
-//! // `Database::open(dir)` takes the real model; this stand-in compares words and needs no model on the machine.
+//! // `Options::from_env().open(dir)` takes the real model; this stand-in compares words and needs no model on the machine.
 //! let db = Options::default().embedder(Arc::new(HashEmbedder::new(64))).open(dir.path())?;
 //! let wines = db.create_collection("wines", CollectionConfig::embedded())?;
 //! wines.upsert(vec![
@@ -21,48 +21,61 @@
 //! # Ok(())
 //! # }
 //! ```
+//! The library reads nothing from the environment unless asked to ([`Options::from_env`]), writes nothing outside the folders
+//! that it is given, and logs through `tracing`.
 #![forbid(unsafe_code)]
 
-mod cluster;
+pub mod answer;
+mod backend;
+pub mod cluster;
 mod collection;
 mod config;
 mod database;
 mod document;
+mod documents;
 mod error;
 mod exchange;
 mod folder;
 #[cfg(feature = "http")]
 pub mod http;
 mod lock;
-mod query;
+mod page;
+pub mod query;
 mod search;
-mod snapshot;
+pub mod snapshot;
 mod space;
+pub mod stats;
 mod template;
-
 mod write;
 
-pub use cluster::{
-    Choice, Cluster, ClusterOptions, Clusters, Criterion, K, MAX_CLUSTERS, Member, Place,
-};
-pub use collection::passages::Passage;
-pub use collection::{Collection, Page, Stats, Upserted};
-pub use config::{CollectionConfig, MAX_DIMENSION, Vectors};
+pub use answer::{Answer, Match};
+pub use collection::{Collection, Documents};
+pub use config::{CollectionConfig, Vectors};
 pub use database::{Database, Options};
-pub use document::{Document, MAX_TEXT_BYTES};
-pub use embedder::{
-    Border, Caller, Chunk, Embed, Embeddings, Error as EmbeddingError, HashEmbedder, Identity,
-    Options as EmbeddingOptions, Pending, Purpose,
-};
-pub use engine::{
-    Codes, Curve, Device, IndexSpec, Kind, Metric, Progress, Refine, Rung, Scalar, Score,
-    SearchParams, Stage, Structure, Transform, Watch, unwatched, with_threads,
-};
-pub use error::{Error, Result};
-pub use exchange::{Exported, ImportedIndex, IndexFile, inspect_index};
+pub use document::Document;
+pub use engine::{IndexSpec, Metric, SearchParams};
+pub use error::{Cause, Error, Result};
 pub use models;
-pub use query::{Answer, MAX_TOP_K, Match, Mode, Plan, Query, Strategy, With};
-pub use search::rerank::{MAX_CANDIDATES, Rerank};
-pub use snapshot::{Entry, Manifest};
+pub use page::{Cursor, Page};
+pub use query::Query;
+pub use stats::Stats;
 pub use storage::{Filter, Key, Metadata};
 pub use template::Template;
+pub use write::Upserted;
+
+/// Embedding models: the trait, its options, and a deterministic stand-in.
+pub mod embed {
+    pub use embedder::{
+        Border, Caller, Chunk, Embed, Embeddings, Error, HashEmbedder, Identity, Options, Pending,
+        Purpose,
+    };
+}
+
+/// Index kinds and their search parameters, building with progress, and plain FAISS files.
+pub mod index {
+    pub use crate::exchange::{Exported, ImportedIndex, IndexFile, inspect_index as inspect};
+    pub use engine::{
+        Codes, Curve, Device, IndexSpec, Kind, Metric, Progress, Refine, Rung, Scalar,
+        SearchParams, Stage, Structure, Transform, Watch, unwatched, with_threads,
+    };
+}

@@ -1,56 +1,97 @@
 //! The lock file of a database: one process writes.
 //!
-//! The lock is the operating system's, on `DIR/LOCK`, so it ends with the process however that dies; the file's text says
-//! who holds it, for the one who finds it taken. The file is also what marks a folder as a database.
+//! The lock is the operating system's, on `DIR/LOCK`, so it ends with the process however that dies; the file's text names the
+//! holder, for whoever finds it taken. The file is also what marks a folder as a database.
 
 use std::{
     fs::{self, File, OpenOptions, TryLockError},
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
 };
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// Name of the lock file within the database folder.
 pub(crate) const LOCK: &str = "LOCK";
 
-/// The held lock; dropping it releases it.
+/// What the holder adds to its name once no handle is left and it only waits for a compaction to stop.
+const CLOSING: &str = ", closing";
+/// How long a database that is closing is waited for.
+const PATIENCE: Duration = Duration::from_secs(30);
+const POLL: Duration = Duration::from_millis(5);
+
+/// The held lock, released when it is dropped or before, by [`Lock::release`]. Background work shares it.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
 }
 
+/// What handles that may write share; when the last is dropped, the lock file says that the database is closing.
+#[derive(Debug)]
+pub(crate) struct Writer(Arc<Lock>);
+
 impl Lock {
-    /// Takes the lock of the database in `dir`, making the file if there is none.
+    /// Releases the lock, whoever still shares it.
+    pub(crate) fn release(&self) -> io::Result<()> {
+        self.file.unlock()
+    }
+
+    /// Writes who holds the lock.
+    fn sign(&self) -> io::Result<()> {
+        let command = PathBuf::from(std::env::args_os().next().unwrap_or_default());
+        let name = command.file_name().unwrap_or_default().to_string_lossy();
+        self.file.set_len(0)?;
+        write!(&self.file, "process {} ({name})", std::process::id())
+    }
+}
+
+impl Writer {
+    /// Takes the lock of the database in `dir`, creating the file if there is none. Waits for a holder that is closing.
     pub(crate) fn take(dir: &Path) -> Result<Self> {
         let path = dir.join(LOCK);
-        let mut file = OpenOptions::new()
+        let failed = |error| Error::io(&path, error);
+        let file = OpenOptions::new()
             .create(true)
             .truncate(false)
             .write(true)
             .read(true)
             .open(&path)
-            .map_err(|error| Error::io(&path, error))?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(Error::Locked {
-                    path: dir.to_owned(),
-                    holder: holder(&path),
-                });
+            .map_err(failed)?;
+        let started = Instant::now();
+        loop {
+            match file.try_lock() {
+                Ok(()) => break,
+                Err(TryLockError::WouldBlock) => {}
+                Err(TryLockError::Error(error)) => return Err(failed(error)),
             }
-            Err(TryLockError::Error(error)) => return Err(Error::io(&path, error)),
+            let holder = holder(&path);
+            if !holder.ends_with(CLOSING) || started.elapsed() > PATIENCE {
+                let path = dir.to_owned();
+                return Err(Error::Locked { path, holder });
+            }
+            thread::sleep(POLL);
         }
-        sign(&mut file).map_err(|error| Error::io(&path, error))?;
-        Ok(Self { _file: file })
+        let lock = Lock { file };
+        lock.sign().map_err(failed)?;
+        Ok(Self(Arc::new(lock)))
+    }
+
+    pub(crate) fn lock(&self) -> Arc<Lock> {
+        Arc::clone(&self.0)
     }
 }
 
-fn sign(file: &mut File) -> std::io::Result<()> {
-    let command = PathBuf::from(std::env::args_os().next().unwrap_or_default());
-    let name = command.file_name().unwrap_or_default().to_string_lossy();
-    file.set_len(0)?;
-    writeln!(file, "process {} ({name})", std::process::id())
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Only where background work still holds the lock: else it is released at once, and the next holder signs.
+        if Arc::strong_count(&self.0) > 1 {
+            // Without the note, whoever opens the database next is told to wait rather than waiting.
+            let _ = (&self.0.file).write_all(CLOSING.as_bytes());
+        }
+    }
 }
 
 fn holder(path: &Path) -> String {
@@ -83,8 +124,8 @@ pub(crate) fn inspect(dir: &Path) -> Result<Folder> {
         } else {
             Folder::Foreign
         }),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Folder::Missing),
-        Err(error) if error.kind() == std::io::ErrorKind::NotADirectory => Ok(Folder::Foreign),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Folder::Missing),
+        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(Folder::Foreign),
         Err(error) => Err(Error::io(dir, error)),
     }
 }

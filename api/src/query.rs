@@ -4,12 +4,17 @@ use engine::SearchParams;
 use serde::{Deserialize, Serialize};
 use storage::{Filter, Key};
 
-use crate::{Document, Error, Passage, Result, search::rerank::Rerank};
+use crate::error::{Error, Result};
 
 /// The most matches that one query may ask for.
-pub const MAX_TOP_K: usize = 10_000;
-/// The matches of a query that says nothing of them.
+pub(crate) const MAX_TOP_K: usize = 10_000;
+/// The matches of a query that does not say.
 const DEFAULT_TOP_K: usize = 10;
+
+/// The most candidates that a query may have read again.
+const MAX_CANDIDATES: usize = 1_000;
+/// The candidates of a query that says nothing of them, where it does not ask for more matches than these.
+const DEFAULT_CANDIDATES: usize = 50;
 
 /// A search: by text, by vector, or by the key of a stored document; exactly one of the three.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
@@ -65,7 +70,27 @@ pub struct With {
     pub vectors: bool,
 }
 
+/// Has the matches of a search by text ranked again by a cross-encoder, which reads query and document together: slower, and
+/// a better judge. `score` in each match is then the cross-encoder's; `distance` stays that of the vectors.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rerank {
+    /// The cross-encoder's name: its folder among the models.
+    pub model: String,
+    /// How many of the nearest it reads, from `top_k` to 1,000. Default: 50, or `top_k` where that is more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub candidates: Option<usize>,
+}
+
+impl Rerank {
+    /// The most candidates that a query may have reranked.
+    pub const MAX_CANDIDATES: usize = MAX_CANDIDATES;
+}
+
 impl Query {
+    /// The most matches that one query may ask for.
+    pub const MAX_TOP_K: usize = MAX_TOP_K;
+
     /// Searches by a text, which the collection's model embeds.
     #[must_use]
     pub fn text(text: impl Into<String>) -> Self {
@@ -138,6 +163,41 @@ impl Query {
         self
     }
 
+    /// Has the matches ranked again by the cross-encoder `model`, see [`Rerank`].
+    #[must_use]
+    pub fn rerank(mut self, model: impl Into<String>, candidates: Option<usize>) -> Self {
+        let model = model.into();
+        self.rerank = Some(Rerank { model, candidates });
+        self
+    }
+
+    /// How many documents the first stage finds at most: the matches, or the candidates for them.
+    pub(crate) fn candidates(&self) -> usize {
+        match &self.rerank {
+            Some(rerank) => rerank
+                .candidates
+                .unwrap_or(DEFAULT_CANDIDATES.max(self.limit())),
+            None => self.limit(),
+        }
+    }
+
+    pub(crate) fn validate_rerank(&self) -> Result<()> {
+        if self.rerank.is_none() {
+            return Ok(());
+        }
+        if self.text.is_none() {
+            let expected =
+                "a search by text: a cross-encoder reads the query's text with each document's";
+            return Err(Error::invalid("rerank", "a search without text", expected));
+        }
+        let (candidates, limit) = (self.candidates(), self.limit());
+        if !(limit..=MAX_CANDIDATES).contains(&candidates) {
+            let expected = format!("{limit} (top_k) to {MAX_CANDIDATES}");
+            return Err(Error::invalid("rerank.candidates", candidates, expected));
+        }
+        Ok(())
+    }
+
     pub(crate) fn validate(&self) -> Result<()> {
         let named = [
             self.text.as_ref().map(|_| "text"),
@@ -167,85 +227,6 @@ impl Query {
             None => Ok(()),
         }
     }
-}
-
-/// A document that a search found.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Match {
-    /// The document's key.
-    pub key: Key,
-    /// How close it is: larger is closer, whatever the metric. After a rerank, how well the cross-encoder finds that it fits.
-    pub score: f32,
-    /// What the metric says: squared for `l2`, the inner product for `inner_product` and `cosine`.
-    pub distance: f32,
-    /// The document.
-    pub document: Document,
-    /// What of its text was found, in a collection that cuts long texts: the passage nearest to the query.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub passage: Option<Passage>,
-}
-
-/// What a search answers.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Answer {
-    /// The matches, those of the largest score first.
-    pub matches: Vec<Match>,
-    /// How they were found.
-    pub plan: Plan,
-    /// Milliseconds from the call to the answer, embedding included.
-    pub took_ms: f64,
-}
-
-/// How a search was done.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Plan {
-    /// The way taken.
-    pub strategy: Strategy,
-    /// The kind of the sealed index: a FAISS factory string, or `none` while everything is in the fresh part.
-    pub index: String,
-    /// Candidates that a graph kept; absent where none was searched or its default was taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ef_search: Option<usize>,
-    /// Lists that were read, absent likewise.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub nprobe: Option<usize>,
-    /// Candidates for each match that were compared by better codes or whole vectors; absent where none were.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rescore: Option<usize>,
-    /// The share of the nearest that was measured to be found so, when the index was sealed; absent where nothing was
-    /// measured, or the query named a setting of its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub recall: Option<f32>,
-    /// The recall that was asked for (or the default), where nothing measured reaches it and the best there is was taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub short_of: Option<f32>,
-    /// How many documents pass the filter; absent without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub matching: Option<usize>,
-    /// How many matches a cross-encoder ranked again; absent without one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub reranked: Option<usize>,
-    /// Whether the query's text was longer than the model takes, so that its beginning alone was searched by; absent otherwise.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub truncated: bool,
-    /// Vectors in the sealed index.
-    pub sealed: usize,
-    /// Vectors added since, which are always compared one by one.
-    pub fresh: usize,
-}
-
-/// The ways to search.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Strategy {
-    /// Every vector was compared.
-    Exact,
-    /// Every vector that passes the filter was compared, and no other.
-    ExactFiltered,
-    /// The approximate index was searched.
-    Approximate,
-    /// The approximate index was searched among those that pass the filter.
-    ApproximateFiltered,
 }
 
 #[cfg(test)]
@@ -307,5 +288,36 @@ mod tests {
         ] {
             assert!(serde_json::from_str::<Query>(json).is_err(), "{json}");
         }
+    }
+
+    #[test]
+    fn candidates_have_a_default_and_bounds() {
+        let query = Query::text("red").rerank("judge", None);
+        assert_eq!((query.candidates(), query.limit()), (50, 10));
+        assert_eq!(query.clone().top_k(80).candidates(), 80);
+        assert!(query.validate().is_ok());
+        for (query, named) in [
+            (query.clone().top_k(2_000), "2000"),
+            (Query::text("red").rerank("judge", Some(9)), "10 (top_k)"),
+            (Query::text("red").rerank("judge", Some(1_001)), "1000"),
+            (Query::like("key").rerank("judge", None), "without text"),
+        ] {
+            let message = query.validate().unwrap_err().to_string();
+            assert!(
+                message.contains("rerank") && message.contains(named),
+                "{message}"
+            );
+        }
+        let within = Query::text("red").radius(0.5).rerank("judge", None);
+        assert_eq!((within.candidates(), within.limit()), (50, 10));
+    }
+
+    #[test]
+    fn json_names_model_and_candidates() {
+        let query: Query =
+            serde_json::from_str(r#"{"text":"red","rerank":{"model":"judge","candidates":20}}"#)
+                .unwrap();
+        assert_eq!(query, Query::text("red").rerank("judge", Some(20)));
+        assert!(serde_json::from_str::<Query>(r#"{"text":"red","rerank":{}}"#).is_err());
     }
 }

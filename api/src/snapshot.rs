@@ -15,10 +15,12 @@ use sha2::{Digest, Sha256};
 use storage::{Access, Store};
 
 use crate::{
-    Collection, Database, Error, Result,
-    database::DOCUMENTS,
-    folder::{move_into_place, sync_folder},
-    space::open::is_index_file,
+    collection::Collection,
+    config::Locked,
+    database::Database,
+    error::{Error, Result},
+    folder::{DOCUMENTS, move_into_place, sync_folder},
+    space::file::is_index_file,
 };
 
 const FORMAT: u32 = 1;
@@ -87,15 +89,16 @@ impl Collection {
     /// Copies documents and index into `folder` and describes them.
     fn copy_to(&self, folder: &Path) -> Result<Manifest> {
         let documents = folder.join(DOCUMENTS);
-        self.core.read()?;
-        self.core.store.copy_to(&documents)?;
+        let local = self.core.local();
+        local.documents.check_there()?;
+        local.documents.store.copy_to(&documents)?;
         let store = Store::open(&documents, Access::ReadOnly)?;
         let reader = store.read()?;
         let mut entries = vec![describe(&documents, DOCUMENTS)?];
         if let Some(seal) = reader.seal().filter(|seal| is_index_file(&seal.file)) {
             let copy = folder.join(&seal.file);
             // A compaction may have replaced it meanwhile; the restored collection then makes its index anew.
-            if fs::copy(self.core.folder.join(&seal.file), &copy).is_ok() {
+            if fs::copy(local.folder().join(&seal.file), &copy).is_ok() {
                 entries.push(describe(&copy, &seal.file)?);
             }
         }
@@ -133,7 +136,7 @@ impl Database {
 
 fn check_documents(path: &Path, folder: &Path) -> Result<()> {
     let store = Store::open(folder.join(DOCUMENTS), Access::ReadWrite)?;
-    serde_json::from_str::<crate::config::Locked>(store.config())
+    serde_json::from_str::<Locked>(store.config())
         .map_err(|error| bad(path, format!("its configuration cannot be read: {error}")))?;
     Ok(store.check()?)
 }

@@ -6,7 +6,7 @@
 use minijinja::{AutoEscape, Environment, ErrorKind, UndefinedBehavior, value::Serde};
 use storage::Metadata;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 const NAME: &str = "text";
 /// Instructions that one rendering may take; a page of fields takes a few hundred.

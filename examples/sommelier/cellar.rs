@@ -9,7 +9,7 @@ use serde::Serialize;
 use vinedb::{Collection, Database, Filter, Match, Query};
 
 use crate::{
-    ingest::{SENTENCES, Source, WINES, for_each_document},
+    ingest::{SENTENCES, Source, WINES},
     price::Limit,
     wine::{COUNTRY, PRICE, Wine},
 };
@@ -83,12 +83,12 @@ impl Cellar {
         let wines = db.collection(WINES)?;
         let mut countries = BTreeSet::new();
         let mut count = 0;
-        for_each_document(&wines, |mut document| {
+        for document in wines.documents() {
             count += 1;
-            if let Some(serde_json::Value::String(country)) = document.metadata.remove(COUNTRY) {
+            if let Some(serde_json::Value::String(country)) = document?.metadata.remove(COUNTRY) {
                 countries.insert(country);
             }
-        })?;
+        }
         countries.remove("");
         Ok(Self {
             wines,

@@ -24,7 +24,6 @@ pub(crate) const WINES: &str = "wines";
 pub(crate) const SENTENCES: &str = "sentences";
 /// Documents written at a time: enough for the model to sort by length, few enough to show progress.
 const BATCH: usize = 64;
-const PAGE: usize = 1_000;
 
 /// A sentence that was written about a wine, beside its text.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -163,7 +162,7 @@ fn mirror(console: &Console, collection: &Collection, documents: Vec<Document>) 
         String::new()
     };
     progress.finish();
-    let removed = collection.delete(&stale)?;
+    let removed = collection.delete(stale)?;
     let Upserted {
         added,
         updated,
@@ -192,35 +191,20 @@ fn add(sum: &mut Upserted, done: Upserted) {
 fn stale_keys(collection: &Collection, documents: &[Document]) -> Result<Vec<Key>> {
     let wanted: HashSet<&Key> = documents.iter().map(|document| &document.key).collect();
     let mut stale = Vec::new();
-    for_each_document(collection, |document| {
-        if !wanted.contains(&document.key) {
-            stale.push(document.key);
-        }
-    })?;
-    Ok(stale)
-}
-
-/// Visits every document of a collection, a page at a time.
-pub(crate) fn for_each_document(
-    collection: &Collection,
-    mut visit: impl FnMut(Document),
-) -> Result<()> {
-    let mut cursor = None;
-    loop {
-        let page = collection.scroll(cursor, PAGE, None)?;
-        page.documents.into_iter().for_each(&mut visit);
-        cursor = page.next;
-        if cursor.is_none() {
-            return Ok(());
+    for document in collection.documents() {
+        let key = document?.key;
+        if !wanted.contains(&key) {
+            stale.push(key);
         }
     }
+    Ok(stale)
 }
 
 #[cfg(test)]
 pub(crate) mod tests {
     use std::sync::Arc;
 
-    use vinedb::HashEmbedder;
+    use vinedb::embed::HashEmbedder;
 
     use super::*;
     use crate::wine;
@@ -242,8 +226,8 @@ pub(crate) mod tests {
     }
 
     fn keys(collection: &Collection) -> Vec<String> {
-        let mut keys = Vec::new();
-        for_each_document(collection, |document| keys.push(document.key.to_string())).unwrap();
+        let key = |document: vinedb::Result<Document>| document.unwrap().key.to_string();
+        let mut keys: Vec<String> = collection.documents().map(key).collect();
         keys.sort();
         keys
     }
@@ -255,10 +239,23 @@ pub(crate) mod tests {
         let mut wines = some_wines(8);
         let fill = |wines: &[Wine]| fill(&Console::silent(), &db, wines).unwrap();
         fill(&wines);
-        let before = db.collection(WINES).unwrap().stats().unwrap().sequence;
+        let before = db
+            .collection(WINES)
+            .unwrap()
+            .stats()
+            .unwrap()
+            .local
+            .unwrap()
+            .sequence;
         fill(&wines);
         assert_eq!(
-            db.collection(WINES).unwrap().stats().unwrap().sequence,
+            db.collection(WINES)
+                .unwrap()
+                .stats()
+                .unwrap()
+                .local
+                .unwrap()
+                .sequence,
             before,
             "a second run writes nothing"
         );
@@ -276,7 +273,7 @@ pub(crate) mod tests {
                 .all(|key| !key.starts_with(gone.key()))
         );
         let first = sentences
-            .get(&[format!("{}#1", wines[0].key()).into()])
+            .get([format!("{}#1", wines[0].key())])
             .unwrap()
             .remove(0);
         assert_eq!(

@@ -84,7 +84,7 @@ impl Stored {
             .db
             .clone()
             .unwrap_or_else(|| vinedb::models::default_home().join("sommelier.vinedb"));
-        ingest::open(console, vinedb::Options::default(), &dir, &wines)
+        ingest::open(console, vinedb::Options::from_env(), &dir, &wines)
     }
 
     fn list(&self) -> Result<(String, Cow<'static, [u8]>)> {

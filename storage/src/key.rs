@@ -112,6 +112,12 @@ impl From<String> for Key {
     }
 }
 
+impl From<&Key> for Key {
+    fn from(key: &Key) -> Self {
+        key.clone()
+    }
+}
+
 impl From<i64> for Key {
     fn from(number: i64) -> Self {
         Self::Integer(number)

@@ -25,7 +25,7 @@ fn filled(config: CollectionConfig, count: u64) -> Scratch {
 }
 
 fn generation(scratch: &Scratch) -> Value {
-    scratch.json("stats", &["c"])["generation"].clone()
+    scratch.json("stats", &["c"])["local"]["generation"].clone()
 }
 
 #[test]
@@ -33,19 +33,19 @@ fn training_builds_the_index_anew_and_compacting_only_when_there_is_need() {
     let scratch = scratch("IVF8,Flat", 1_000);
     let stats = scratch.json("compact", &["c"]);
     assert_eq!(
-        (&stats["index"], &stats["sealed"]),
+        (&stats["local"]["index"], &stats["local"]["sealed"]),
         (&"IVF8,Flat".into(), &1_000.into())
     );
     let first = generation(&scratch);
     assert_eq!(
-        scratch.json("compact", &["c"])["generation"],
+        scratch.json("compact", &["c"])["local"]["generation"],
         first,
         "nothing to do"
     );
     let stats = scratch.json("train", &["c"]);
-    assert_eq!(stats["generation"], first.as_u64().unwrap() + 1);
+    assert_eq!(stats["local"]["generation"], first.as_u64().unwrap() + 1);
     assert_eq!(
-        (&stats["sealed"], &stats["fresh"]),
+        (&stats["local"]["sealed"], &stats["local"]["fresh"]),
         (&1_000.into(), &0.into())
     );
     let printed = scratch.run("train", &["c"]).ok();
@@ -74,7 +74,7 @@ fn ctrl_c_ends_training_and_nothing_has_changed() {
     // But for what SQLite keeps for readers at work.
     let state = || {
         let mut stats = scratch.json("stats", &["c"]);
-        stats["disk_bytes"] = Value::Null;
+        stats["local"]["disk_bytes"] = Value::Null;
         stats
     };
     let before = state();

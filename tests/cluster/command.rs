@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde_json::{Value, json};
-use vinedb::Clusters;
+use vinedb::cluster::Clusters;
 use vinedb_tests::{Scratch, signal};
 
 /// Texts of two kinds that share their small words, with vectors that lie apart.

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use vinedb::Clusters;
+use vinedb::cluster::Clusters;
 
 use crate::http::{App, typed};
 

@@ -5,7 +5,7 @@
 
 use axum::{body::Body, http::Request};
 use serde_json::{Value, json};
-use vinedb::{MAX_TEXT_BYTES, http::MAX_BODY_BYTES};
+use vinedb::{Document, http::MAX_BODY_BYTES};
 
 use super::{App, chunked};
 
@@ -39,7 +39,7 @@ points/documents       | [{"key": 2, "price": 3}]                    | 400 malfo
 points/documents/get   |                                             | 400 malformed | -              | missing field `keys`
 points/documents/get   | {"keys": 1}                                 | 400 malformed | keys           | sequence
 points/documents/count | {"filters": {}}                             | 400 malformed | filters        | filters; filter
-points/documents/scroll| {"cursor": "x"}                             | 400 malformed | cursor         | i64
+points/documents/scroll| {"cursor": "x"}                             | 400 invalid   | cursor         | next
 "#;
 
 const QUERIES: &str = r#"
@@ -209,7 +209,7 @@ async fn what_is_too_much_of_something() {
     let wide_filter = json!({"any": vec![json!({"x": 1}); 100_000]});
     let deep = (0..120).fold(json!(1), |value, _| json!([value]));
     let query = json!({"vector": [0, 1], "top_k": 10_000});
-    let long_text = "x".repeat(MAX_TEXT_BYTES + 1);
+    let long_text = "x".repeat(Document::MAX_TEXT_BYTES + 1);
     for (route, body, status, code, says) in [
         (
             "documents/count",

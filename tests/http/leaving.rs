@@ -14,7 +14,8 @@ use std::{
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use vinedb::{
-    Caller, Embed, EmbeddingError, HashEmbedder, Identity, Options, Pending, Purpose,
+    Options,
+    embed::{Caller, Embed, Error as EmbeddingError, HashEmbedder, Identity, Pending, Purpose},
     http::{Timeouts, serve},
 };
 use vinedb_tests::wait_for;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
-use vinedb::{Collection, CollectionConfig, Document, HashEmbedder, Options};
+use vinedb::{Collection, CollectionConfig, Document, Options, embed::HashEmbedder};
 use vinedb_tests::Scratch;
 
 /// More than two chunks, so that chunks in work at the same time have the same texts.
@@ -53,7 +53,7 @@ fn what_another_document_brought_or_took_away_is_not_taken_for_the_models() {
     let collection = collection(folder.path());
     let embedded = |documents| collection.upsert(documents).unwrap().embedded;
     let vector = |key: &str| {
-        let got = collection.get_with(&[key.into()], true).unwrap();
+        let got = collection.get_with_vectors([key]).unwrap();
         got[0].vector.clone().unwrap()
     };
     // Its own vector is not the model's for its text.
@@ -65,9 +65,7 @@ fn what_another_document_brought_or_took_away_is_not_taken_for_the_models() {
     assert_eq!(vector("second"), vector("first"));
     // Without the document that had it, it is made anew, and is the same.
     let before = vector("second");
-    collection
-        .delete(&["first".into(), "second".into()])
-        .unwrap();
+    collection.delete(["first", "second"]).unwrap();
     assert_eq!(embedded(vec![Document::new("third", "red wine")]), 1);
     assert_eq!(vector("third"), before);
 }

@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use vinedb::{Collection, Database, Document, Query};
+use vinedb::{Collection, Document, Options, Query};
 
 use super::collection;
 use crate::sample::reader;
@@ -24,7 +24,7 @@ fn a_reader_and_a_copy_of_the_folder_find_the_same() {
         before
     );
     collection.compact().unwrap();
-    collection.delete(&["tractor".into()]).unwrap();
+    collection.delete(["tractor"]).unwrap();
     collection
         .upsert(vec![Document::new("violin", "The minutes of a meeting.")])
         .unwrap();
@@ -33,7 +33,7 @@ fn a_reader_and_a_copy_of_the_folder_find_the_same() {
     // As a process that was killed leaves it: nothing closed, nothing merged.
     let copy = folder.path().join("copy");
     copy_folder(&folder.path().join("db"), &copy);
-    let reopened = Database::open(&copy).unwrap();
+    let reopened = Options::from_env().open(&copy).unwrap();
     assert_eq!(keys(&reopened.collection("c").unwrap()), after);
     let snapshot = folder.path().join("snapshot");
     collection.snapshot(&snapshot).unwrap();

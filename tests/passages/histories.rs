@@ -9,8 +9,9 @@ use std::{
 };
 
 use vinedb::{
-    Border, Chunk, Collection, CollectionConfig, Database, Document, Embed, Filter, HashEmbedder,
-    IndexSpec, Key, Match, Options, Purpose, Query, SearchParams,
+    Collection, CollectionConfig, Database, Document, Filter, IndexSpec, Key, Match, Options,
+    Query, SearchParams,
+    embed::{Border, Chunk, Embed, HashEmbedder, Purpose},
 };
 use vinedb_tests::{GRAPH, cosine};
 
@@ -152,8 +153,12 @@ impl Pair<'_> {
             Step::Compact => {
                 collection.compact().unwrap();
                 let stats = collection.stats().unwrap();
-                let alive = stats.sealed - stats.deleted;
-                assert_eq!((stats.fresh, alive), (0, self.passages()));
+                let alive =
+                    stats.local.as_ref().unwrap().sealed - stats.local.as_ref().unwrap().deleted;
+                assert_eq!(
+                    (stats.local.as_ref().unwrap().fresh, alive),
+                    (0, self.passages())
+                );
             }
             Step::Reopen => self.reopen(collection, false),
             Step::LoseIndex => self.reopen(collection, true),

@@ -1,6 +1,9 @@
 //! However many passages a document has, it counts once.
 
-use vinedb::{Border, Chunk, CollectionConfig, Document, IndexSpec, Query, SearchParams};
+use vinedb::{
+    CollectionConfig, Document, IndexSpec, Query, SearchParams,
+    embed::{Border, Chunk},
+};
 use vinedb_tests::GRAPH;
 
 use super::{collection, histories};
@@ -54,7 +57,7 @@ fn k_documents_come_back_however_many_passages_of_one_are_nearer() {
                 );
             }
             collection.compact().unwrap();
-            assert_eq!(collection.stats().unwrap().sealed, 330);
+            assert_eq!(collection.stats().unwrap().local.unwrap().sealed, 330);
         }
     }
 }

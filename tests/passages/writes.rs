@@ -1,7 +1,10 @@
 //! What is embedded again and what is not, and what is refused.
 
 use std::sync::Arc;
-use vinedb::{Border, Chunk, CollectionConfig, Document, HashEmbedder, Options};
+use vinedb::{
+    CollectionConfig, Document, Options,
+    embed::{Border, Chunk, HashEmbedder},
+};
 
 use super::{FILLER, collection, documents, long_text, plan};
 
@@ -43,7 +46,12 @@ fn a_vector_of_the_callers_own_is_refused_and_nothing_is_written() {
     let (_folder, _db, collection) = collection();
     let kept = || {
         let stats = collection.stats().unwrap();
-        (stats.documents, stats.passages, stats.sequence, stats.fresh)
+        (
+            stats.documents,
+            stats.passages,
+            stats.local.as_ref().unwrap().sequence,
+            stats.local.as_ref().unwrap().fresh,
+        )
     };
     let before = kept();
     let documents = vec![
@@ -56,7 +64,7 @@ fn a_vector_of_the_callers_own_is_refused_and_nothing_is_written() {
         "{refused}"
     );
     assert_eq!(kept(), before);
-    assert!(collection.get(&["good".into()]).unwrap().is_empty());
+    assert!(collection.get(["good"]).unwrap().is_empty());
 }
 
 #[test]
@@ -75,7 +83,7 @@ fn texts_of_any_shape_are_taken_whole() {
             .upsert(vec![Document::new(number, &text)])
             .unwrap();
         assert_eq!((done.added, done.truncated), (1, 0));
-        let got = collection.get(&[number.into()]).unwrap();
+        let got = collection.get([number]).unwrap();
         assert_eq!(got[0].text.as_ref(), Some(&text));
     }
     assert!(

@@ -4,7 +4,11 @@
 use std::ops::ControlFlow;
 use std::sync::Mutex;
 
-use vinedb::{Error, Metric, Options, Progress, Query, Stage, Strategy};
+use vinedb::{
+    Metric, Options, Query,
+    answer::Strategy,
+    index::{Progress, Stage},
+};
 
 use super::{NAME, cloud::Cloud, config, recall, sealed, upsert};
 use crate::sample::{eventually, writer};
@@ -33,7 +37,7 @@ fn kinds_that_learn_work_from_the_first_document_and_learn_by_themselves() {
             }
         }
         eventually("it has learned", || {
-            collection.stats().unwrap().index.as_deref() == Some(index)
+            collection.stats().unwrap().local.unwrap().index.as_deref() == Some(index)
         });
         let explanation = collection.stats().unwrap().explanation;
         assert!(!explanation.contains("vectors on"), "{explanation}");
@@ -51,7 +55,7 @@ fn training_on_too_little_is_refused_with_the_minimum() {
     let error = collection.train().unwrap_err().to_string();
     assert!(error.contains("2496") && error.contains("500"), "{error}");
     let stats = collection.stats().unwrap();
-    assert_eq!(stats.generation, 0);
+    assert_eq!(stats.local.as_ref().unwrap().generation, 0);
     assert!(
         stats.explanation.starts_with("exact: 500 vectors, ")
             && stats
@@ -74,7 +78,7 @@ fn training_tells_its_stages_and_can_be_stopped() {
         ControlFlow::Continue(())
     };
     collection.train_with(&listen).unwrap();
-    assert_eq!(collection.stats().unwrap().generation, 2);
+    assert_eq!(collection.stats().unwrap().local.unwrap().generation, 2);
     let mut stages = told.into_inner().unwrap();
     stages.dedup();
     stages.retain(|stage| *stage != Stage::Training);
@@ -86,10 +90,14 @@ fn training_tells_its_stages_and_can_be_stopped() {
         };
         let stopped = collection.train_with(&stop).unwrap_err();
         assert!(
-            matches!(stopped, Error::Engine(_)) && stopped.to_string().contains("cancelled"),
+            stopped.is_cancelled() && stopped.to_string().contains("cancelled"),
             "{stopped}"
         );
-        assert_eq!(collection.stats().unwrap().generation, 2, "{stop_at:?}");
+        assert_eq!(
+            collection.stats().unwrap().local.unwrap().generation,
+            2,
+            "{stop_at:?}"
+        );
     }
     let found = collection
         .search(&Query::vector(points[5].clone()).top_k(1))
@@ -116,7 +124,10 @@ fn an_index_learns_anew_when_there_are_four_times_as_many() {
     assert!(!learns());
     upsert(&collection, 2_700, &points[2_700..]);
     assert!(learns());
-    assert_eq!(collection.stats().unwrap().sealed, points.len());
+    assert_eq!(
+        collection.stats().unwrap().local.unwrap().sealed,
+        points.len()
+    );
 }
 
 #[test]
@@ -129,7 +140,11 @@ fn a_kind_that_cannot_grow_is_built_anew_from_all_rows() {
     collection.compact().unwrap();
     let stats = collection.stats().unwrap();
     assert_eq!(
-        (stats.index.as_deref(), stats.sealed, stats.fresh),
+        (
+            stats.local.as_ref().unwrap().index.as_deref(),
+            stats.local.as_ref().unwrap().sealed,
+            stats.local.as_ref().unwrap().fresh
+        ),
         (Some("NSG16"), 1_600, 0)
     );
     let (found, _) = recall(
@@ -153,7 +168,10 @@ fn compacting_takes_out_what_is_deleted_where_the_rest_can_stay() {
         collection.compact().unwrap();
         let stats = collection.stats().unwrap();
         assert_eq!(
-            (stats.deleted, stats.sealed - left),
+            (
+                stats.local.as_ref().unwrap().deleted,
+                stats.local.as_ref().unwrap().sealed - left
+            ),
             (left, 2_990),
             "{index}"
         );
@@ -183,12 +201,12 @@ fn the_share_of_deleted_ones_that_is_borne_is_a_setting() {
         collection.delete(&keys).unwrap();
     };
     delete(0..4_400);
-    assert_eq!(collection.stats().unwrap().deleted, 4_400);
+    assert_eq!(collection.stats().unwrap().local.unwrap().deleted, 4_400);
     delete(4_400..4_600);
     eventually("it is rid of them", || {
-        collection.stats().unwrap().deleted == 0
+        collection.stats().unwrap().local.unwrap().deleted == 0
     });
-    assert_eq!(collection.stats().unwrap().sealed, 5_400);
+    assert_eq!(collection.stats().unwrap().local.unwrap().sealed, 5_400);
     let found = collection
         .search(&Query::vector(points[10].clone()))
         .unwrap();

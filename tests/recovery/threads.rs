@@ -64,10 +64,7 @@ impl Bustle {
 
     fn delete(&self) {
         for (gone, key) in self.gone.iter().zip(KEPT..) {
-            assert_eq!(
-                self.collection.delete(&[format!("d{key}").into()]).unwrap(),
-                1
-            );
+            assert_eq!(self.collection.delete([format!("d{key}")]).unwrap(), 1);
             gone.store(true, Ordering::Release);
         }
         self.writers.fetch_sub(1, Ordering::Release);

@@ -3,7 +3,10 @@
 use std::{fs, io::Write, path::Path};
 
 use sha2::{Digest, Sha256};
-use vinedb::{Collection, Entry, Manifest};
+use vinedb::{
+    Collection,
+    snapshot::{Entry, Manifest},
+};
 
 use super::{NAME, filled};
 use crate::sample::{Rng, answers, names, writer};

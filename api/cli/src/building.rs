@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use anyhow::Result;
-use vinedb::{Collection, Watch};
+use vinedb::{Collection, index::Watch};
 
 use crate::{
     args, commands::stats_text, database::write, exit::Outcome, output::Output, progress::watched,
@@ -26,7 +26,8 @@ fn build(
     output: &Output,
     work: impl FnOnce(&Collection, Watch<'_>) -> vinedb::Result<()>,
 ) -> Result<Outcome> {
-    let collection = write(home, &args.dir)?.collection(&args.name)?;
+    let db = write(home, &args.dir)?;
+    let collection = db.collection(&args.name)?;
     if watched(|watch| Ok(work(&collection, watch)?))?.is_none() {
         return Ok(Outcome::Interrupted);
     }

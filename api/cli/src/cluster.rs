@@ -5,7 +5,7 @@ mod plot;
 use std::path::PathBuf;
 
 use anyhow::Result;
-use vinedb::{Choice, Cluster, ClusterOptions, Clusters, Member};
+use vinedb::cluster::{Choice, Cluster, ClusterOptions, Clusters, Member};
 
 use crate::{
     args,

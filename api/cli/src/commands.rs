@@ -4,7 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
-use vinedb::{Chunk, CollectionConfig, Document, Key, Manifest, Rung, Stats};
+use vinedb::{
+    CollectionConfig, Document, Key, Stats, embed::Chunk, index::Rung, snapshot::Manifest,
+    stats::LocalStats,
+};
 
 use crate::{
     args,
@@ -35,10 +38,10 @@ pub(crate) fn create(args: args::Create, home: PathBuf, output: &Output) -> Resu
         .metric(args.metric)
         .index(args.index)
         .device(args.device);
-    let collection = in_database(home, &args.at.dir, |db| {
-        db.create_collection(&args.at.name, config)
+    let stats = in_database(home, &args.at.dir, |db| {
+        db.create_collection(&args.at.name, config)?.stats()
     })?;
-    output.result(&collection.stats()?, |stats| {
+    output.result(&stats, |stats| {
         format!("created {}: {}", stats.name, made_of(stats))
     })?;
     Ok(Outcome::Done)
@@ -77,7 +80,11 @@ struct Documents {
 
 pub(crate) fn get(args: args::Get, home: PathBuf, output: &Output) -> Result<Outcome> {
     let collection = read(home, &args.at.dir)?.collection(&args.at.name)?;
-    let documents = collection.get_with(&args.keys, args.with_vectors)?;
+    let documents = if args.with_vectors {
+        collection.get_with_vectors(&args.keys)?
+    } else {
+        collection.get(&args.keys)?
+    };
     name_missing(&args.keys, &documents);
     let found = !documents.is_empty();
     if found || output.is_json() {
@@ -104,7 +111,8 @@ struct Deleted {
 }
 
 pub(crate) fn delete(args: args::Delete, home: PathBuf, output: &Output) -> Result<Outcome> {
-    let collection = write(home, &args.at.dir)?.collection(&args.at.name)?;
+    let db = write(home, &args.at.dir)?;
+    let collection = db.collection(&args.at.name)?;
     let deleted = match &args.filter {
         Some(filter) => collection.delete_matching(filter)?,
         None => {
@@ -155,7 +163,6 @@ pub(crate) fn stats(args: args::Stats, home: PathBuf, output: &Output) -> Result
 }
 
 pub(crate) fn stats_text(stats: &Stats) -> String {
-    let index = stats.index.as_deref().unwrap_or("none");
     let passages = stats
         .passages
         .map(|count| format!(", {} passages", thousands(count)));
@@ -167,28 +174,37 @@ pub(crate) fn stats_text(stats: &Stats) -> String {
             passages.unwrap_or_default()
         ),
         format!("  {}", made_of(stats)),
-        format!(
-            "  sealed index {index}, generation {}: {} vectors; {} fresh, {} deleted",
-            stats.generation,
-            thousands(stats.sealed as u64),
-            thousands(stats.fresh as u64),
-            thousands(stats.deleted as u64)
-        ),
         format!("  {}", stats.explanation),
-        format!(
-            "  {} in memory, {} on disk",
-            bytes(stats.memory_bytes as u64),
-            bytes(stats.disk_bytes)
-        ),
     ];
-    if let Some(curve) = stats.curve.as_ref().filter(|curve| curve.rungs.len() > 1) {
+    if let Some(local) = &stats.local {
+        local_lines(local, &mut lines);
+    }
+    lines.join("\n")
+}
+
+/// The sealed index comes before the explanation, what it takes and its curve after.
+fn local_lines(local: &LocalStats, lines: &mut Vec<String>) {
+    let sealed = format!(
+        "  sealed index {}, generation {}: {} vectors; {} fresh, {} deleted",
+        local.index.as_deref().unwrap_or("none"),
+        local.generation,
+        thousands(local.sealed as u64),
+        thousands(local.fresh as u64),
+        thousands(local.deleted as u64)
+    );
+    lines.insert(lines.len() - 1, sealed);
+    lines.push(format!(
+        "  {} in memory, {} on disk",
+        bytes(local.memory_bytes as u64),
+        bytes(local.disk_bytes)
+    ));
+    if let Some(curve) = local.curve.as_ref().filter(|curve| curve.rungs.len() > 1) {
         lines.push(format!(
             "  recall@{} of {} stored vectors, a query alone:",
             curve.k, curve.queries
         ));
         lines.extend(curve.rungs.iter().map(rung_text));
     }
-    lines.join("\n")
 }
 
 fn rung_text(rung: &Rung) -> String {
@@ -245,10 +261,10 @@ pub(crate) fn snapshot(args: args::File, home: PathBuf, output: &Output) -> Resu
 }
 
 pub(crate) fn restore(args: args::File, home: PathBuf, output: &Output) -> Result<Outcome> {
-    let collection = in_database(home, &args.at.dir, |db| {
-        db.restore(&args.at.name, &args.file)
+    let stats = in_database(home, &args.at.dir, |db| {
+        db.restore(&args.at.name, &args.file)?.stats()
     })?;
-    output.result(&collection.stats()?, |stats| {
+    output.result(&stats, |stats| {
         format!(
             "restored {}: {} documents",
             stats.name,

@@ -8,7 +8,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
-use vinedb::{Embed, MAX_TEXT_BYTES, Metadata, Purpose};
+use vinedb::{
+    Document, Metadata,
+    embed::{Embed, Purpose},
+};
 
 use crate::{args, exit::Outcome, npy_writer::NpyWriter, output::STANDARD_OUTPUT};
 
@@ -80,9 +83,10 @@ fn parse(line: &str) -> Result<Metadata> {
         Some(Value::String(text)) if text.trim().is_empty() => {
             bail!("\"text\" is empty, so there is nothing to embed: leave the line out")
         }
-        Some(Value::String(text)) if text.len() > MAX_TEXT_BYTES => bail!(
-            "\"text\" has {} bytes, at most {MAX_TEXT_BYTES} are taken: split it",
-            text.len()
+        Some(Value::String(text)) if text.len() > Document::MAX_TEXT_BYTES => bail!(
+            "\"text\" has {} bytes, at most {} are taken: split it",
+            text.len(),
+            Document::MAX_TEXT_BYTES
         ),
         Some(Value::String(_)) => Ok(row),
         _ => bail!("\"text\" is missing or is no string: give {{\"text\": \"…\"}}"),

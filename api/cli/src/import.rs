@@ -18,10 +18,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use vinedb::{Collection, Document, Key, Options};
+use vinedb::{Collection, Document, Key};
 
 use crate::{
     args::Import,
+    database::write,
     exit::Outcome,
     interrupt::Interrupt,
     output::Output,
@@ -47,10 +48,7 @@ type Chunk = Vec<Placed>;
 /// Runs the command.
 pub(crate) fn run(args: Import, home: PathBuf, output: &Output) -> Result<Outcome> {
     let interrupt = Interrupt::listen()?;
-    let db = Options::default()
-        .home(home)
-        .create(false)
-        .open(&args.at.dir)?;
+    let db = write(home, &args.at.dir)?;
     let collection = db.collection(&args.at.name)?;
     let mapping = Mapping::new(&args, collection.config(), collection.dimension())?;
     let progress = Progress::new(total_bytes(&args.files)?);

@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use serde::Serialize;
-use vinedb::{Exported, ImportedIndex, IndexFile, Stats};
+use vinedb::{
+    Stats,
+    index::{Exported, ImportedIndex, IndexFile},
+};
 
 use crate::{
     args::{Index, IndexExport, IndexImport},
@@ -31,7 +34,7 @@ pub(crate) fn run(command: Index, home: PathBuf, output: &Output) -> Result<Outc
         Index::Export(args) => export(args, home, output),
         Index::Import(args) => import(args, home, output),
         Index::Inspect { file } => {
-            let found = vinedb::inspect_index(&file)?;
+            let found = vinedb::index::inspect(&file)?;
             output.result(&found, IndexFile::to_string)?;
             Ok(Outcome::Done)
         }
@@ -75,14 +78,15 @@ fn import(args: IndexImport, home: PathBuf, output: &Output) -> Result<Outcome> 
     tracing::debug!(%found, "the file can be read");
     let imported = watched(|watch| {
         in_database(home, &args.at.dir, |db| {
-            db.import_index_with(&args.at.name, &args.file, args.metric, watch)
+            let ImportedIndex { collection, file } =
+                db.import_index_with(&args.at.name, &args.file, args.metric, watch)?;
+            let stats = collection.stats()?;
+            Ok(Imported { stats, file })
         })
     })?;
-    let Some(ImportedIndex { collection, file }) = imported else {
+    let Some(imported) = imported else {
         return Ok(Outcome::Interrupted);
     };
-    let stats = collection.stats()?;
-    let imported = Imported { stats, file };
     output.result(&imported, imported_text)?;
     Ok(Outcome::Done)
 }

@@ -13,7 +13,7 @@ use std::{
 
 use anyhow::Result;
 use indicatif::{HumanDuration, ProgressBar, ProgressDrawTarget, ProgressStyle};
-use vinedb::Watch;
+use vinedb::index::Watch;
 
 use crate::{
     interrupt::Interrupt,
@@ -157,7 +157,7 @@ impl Steps {
     }
 
     /// Shows a step, and says whether there is to be another.
-    pub(crate) fn tell(&self, step: vinedb::Progress) -> ControlFlow<()> {
+    pub(crate) fn tell(&self, step: vinedb::index::Progress) -> ControlFlow<()> {
         self.step(&step.stage.to_string(), step.done, step.total)
     }
 

@@ -7,7 +7,10 @@ use std::{
 
 use anyhow::Result;
 use vinedb::{
-    Answer, Collection, EmbeddingOptions, Match, Options, Passage, Plan, Query, Rerank, Strategy,
+    Answer, Collection, Match, Options, Query,
+    answer::{Passage, Plan, Strategy},
+    embed::Options as EmbeddingOptions,
+    query::Rerank,
 };
 
 use crate::{
@@ -174,11 +177,10 @@ fn answer_text(answer: &Answer) -> String {
 /// How the answer was found, in words.
 /// What an approximate search was set to, and what that was measured to find.
 fn effort_text(plan: &Plan) -> String {
-    let settings = [
-        ("ef_search", plan.ef_search),
-        ("nprobe", plan.nprobe),
-        ("rescore", plan.rescore),
-    ];
+    let settings = plan.local.as_ref().map_or([None; 3], |local| {
+        [local.ef_search, local.nprobe, local.rescore]
+    });
+    let settings = ["ef_search", "nprobe", "rescore"].into_iter().zip(settings);
     let mut text = String::new();
     for (name, value) in settings {
         if let Some(value) = value {
@@ -202,7 +204,10 @@ fn plan_text(plan: &Plan) -> String {
 }
 
 fn search_text(plan: &Plan) -> String {
-    let vectors = thousands((plan.sealed + plan.fresh) as u64);
+    let local = plan.local.as_ref();
+    let index = local.map_or("none", |local| local.index.as_str());
+    let vectors = local.map_or(0, |local| local.sealed + local.fresh);
+    let vectors = thousands(vectors as u64);
     let passing = plan.matching.map_or_else(String::new, |matching| {
         format!("{} of ", thousands(matching as u64))
     });
@@ -210,14 +215,14 @@ fn search_text(plan: &Plan) -> String {
         Strategy::Exact | Strategy::ExactFiltered => {
             format!("exact: {passing}{vectors} vectors compared")
         }
-        Strategy::Approximate => format!("{}: {vectors} vectors{}", plan.index, effort_text(plan)),
+        Strategy::Approximate => format!("{index}: {vectors} vectors{}", effort_text(plan)),
         Strategy::ApproximateFiltered => {
             format!(
-                "{} among {passing}{vectors} vectors{}",
-                plan.index,
+                "{index} among {passing}{vectors} vectors{}",
                 effort_text(plan)
             )
         }
+        _ => format!("{index}: {passing}{vectors} vectors"),
     }
 }
 

@@ -9,11 +9,12 @@ use tokio::{
     task::spawn_blocking,
 };
 use vinedb::{
-    Database, EmbeddingOptions, Options,
+    Database, Options,
+    embed::Options as EmbeddingOptions,
     http::{self, AppState, Timeouts},
 };
 
-use crate::{args, exit::Outcome};
+use crate::{args, database::Writing, exit::Outcome};
 
 /// How long work that nobody waits for may still take after the last answer.
 const AFTER_GRACE: Duration = Duration::from_secs(5);
@@ -25,15 +26,15 @@ pub(crate) fn run(args: args::Serve, home: PathBuf) -> Result<Outcome> {
         threads: args.threads,
         ..EmbeddingOptions::default()
     };
-    let db = Options::default()
+    let options = Options::default()
         .home(home)
         .embedding(embedding)
         .create(!args.read_only)
         .read_only(args.read_only)
-        .mapped(args.mapped)
-        .open(&args.dir)?;
+        .mapped(args.mapped);
+    let db = Writing::open(options, &args.dir)?;
     let runtime = tokio::runtime::Runtime::new().context("cannot start the server's threads")?;
-    runtime.block_on(serve(db, args.addr))?;
+    runtime.block_on(serve(Database::clone(&db), args.addr))?;
     runtime.shutdown_timeout(AFTER_GRACE);
     Ok(Outcome::Done)
 }

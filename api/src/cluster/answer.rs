@@ -4,7 +4,7 @@ use engine::Score;
 use serde::{Deserialize, Serialize};
 use storage::Key;
 
-use crate::Document;
+use crate::document::Document;
 
 /// What clustering found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use engine::{Nearest, Plane};
 use storage::Record;
 
 use super::{Place, TEXTS, Work};
-use crate::{Collection, Result};
+use crate::{collection::Collection, error::Result};
 
 /// The places of those documents that were seen so far.
 pub(super) struct Map {

@@ -7,7 +7,7 @@ use engine::Device;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use storage::Filter;
 
-use crate::{Error, Result};
+use crate::error::{Error, Result};
 
 /// The most clusters that can be asked for.
 pub const MAX_CLUSTERS: usize = 65_536;
@@ -19,7 +19,7 @@ const MAX_SAMPLE_BYTES: usize = 2 << 30;
 /// How to cluster. In JSON `{"k": 12}` is enough, and so is `{"k": "auto"}`.
 ///
 /// ```
-/// use vinedb::{ClusterOptions, K};
+/// use vinedb::cluster::{ClusterOptions, K};
 ///
 /// let options: ClusterOptions = serde_json::from_str(r#"{"k": "auto", "seed": 7}"#)?;
 /// assert_eq!(options, ClusterOptions::new(K::Auto).seed(7));

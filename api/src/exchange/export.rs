@@ -13,13 +13,18 @@ use engine::{Index, Metric, Watch, unwatched};
 use serde::Serialize;
 use storage::{Key, Reader};
 
-use super::{CHUNK, Exported, IndexFile};
+use super::file::{CHUNK, Exported, IndexFile};
 use crate::{
-    Collection, Error, Result,
-    collection::Core,
-    space::build::build,
-    space::compact::{Effort, Order, Start},
-    space::view::{Sealed, View},
+    backend::local::Local,
+    collection::Collection,
+    error::{Error, Result},
+    space::{
+        Space,
+        build::build,
+        due::Effort,
+        order::{Order, Start},
+        view::{Sealed, View},
+    },
 };
 
 /// How often an export begins anew when documents were deleted meanwhile.
@@ -49,7 +54,7 @@ impl Collection {
                 return Err(Error::io(file, io::ErrorKind::AlreadyExists.into()));
             }
         }
-        let (index, rows) = self.core.whole_index(watch)?;
+        let (index, rows) = self.core.local().whole_index(watch)?;
         let numbers: Option<Vec<i64>> = rows.iter().map(Row::as_id).collect();
         let listing = match &numbers {
             Some(_) => None,
@@ -104,25 +109,25 @@ impl Whole {
     }
 }
 
-impl Core {
+impl Local {
     /// An index of all live documents and no other, and what each of its rows is of.
     fn whole_index(&self, watch: Watch<'_>) -> Result<(Whole, Vec<Row>)> {
         for _ in 0..ATTEMPTS {
-            let start = Start::of(self, self.current_view()?)?;
+            let start = Start::of(&self.space, self.space.current_view()?)?;
             if start.rows == 0 {
                 let expected = "at least one: there is nothing to export";
                 return Err(Error::invalid("documents", 0, expected));
             }
             let whole = match untouched(&start.view) {
                 Some(sealed) => Whole::Sealed(sealed),
-                None => Whole::Built(Box::new(live(self, &start, watch)?)),
+                None => Whole::Built(Box::new(live(&self.space, &start, watch)?)),
             };
             if let Some(rows) = self.rows_of(whole.index().ids())? {
                 return Ok((whole, rows));
             }
         }
         Err(Error::Changing {
-            name: self.name.clone(),
+            name: self.documents.name.clone(),
         })
     }
 
@@ -164,13 +169,13 @@ fn untouched(view: &View) -> Option<Arc<Sealed>> {
 }
 
 /// Without what was deleted: then it is built from nothing.
-fn live(core: &Core, start: &Start, watch: Watch<'_>) -> Result<Index> {
+fn live(space: &Space, start: &Start, watch: Watch<'_>) -> Result<Index> {
     let order = Order {
         effort: Effort::Foreground,
         retrain: !start.view.deleted.is_empty(),
         watch,
     };
-    build(core, start, order).map(|(index, _)| index)
+    build(space, start, order).map(|(index, _)| index)
 }
 
 fn with_ending(path: &Path, ending: &str) -> PathBuf {

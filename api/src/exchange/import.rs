@@ -6,14 +6,14 @@ use std::{collections::HashSet, path::Path};
 use engine::{Error::BadForeign, Foreign, Metric, Stage, Watch, report, unwatched};
 use storage::{Key, Metadata, NewDocument, Seal, Store};
 
-use super::{CHUNK, IndexFile};
+use super::file::{CHUNK, IndexFile};
 use crate::{
-    Collection, CollectionConfig, Database, Error, Result,
-    config::Locked,
-    database::DOCUMENTS,
-    folder::{move_into_place, sync_folder},
-    space::open::{index_file, stamp},
-    space::seal::measure_sealed,
+    collection::Collection,
+    config::{CollectionConfig, Locked},
+    database::Database,
+    error::{Error, Result},
+    folder::{DOCUMENTS, move_into_place, sync_folder},
+    space::file::{index_file, stamp},
 };
 
 /// What an import made.
@@ -73,7 +73,7 @@ impl Database {
         sync_folder(pending.path())?;
         move_into_place(&pending.keep(), &folder)?;
         let collection = self.collection(name)?;
-        if let Err(error) = measure_sealed(&collection.core, watch) {
+        if let Err(error) = collection.core.local().space.measure_sealed(watch) {
             drop(collection);
             self.drop_collection(name)?;
             return Err(error);
@@ -107,7 +107,7 @@ fn new_store(name: &str, config: &CollectionConfig, folder: &Path) -> Result<Sto
     };
     let json = serde_json::to_string(&locked).map_err(|source| Error::BadConfig {
         name: name.to_owned(),
-        source,
+        source: source.into(),
     })?;
     Ok(Store::create(
         folder.join(DOCUMENTS),

@@ -14,7 +14,9 @@ use super::{
     error::Failure,
     extract::{Body, blocking},
 };
-use crate::{Collection, Stats, Watch};
+use engine::Watch;
+
+use crate::{collection::Collection, error::Result as Outcome, stats::Stats};
 
 /// Nothing is asked for: `{}`, or no body.
 #[derive(Deserialize)]
@@ -42,7 +44,7 @@ pub(crate) async fn compact(
 async fn build(
     State(state): State<AppState>,
     Path(name): Path<String>,
-    work: impl FnOnce(&Collection, Watch<'_>) -> crate::Result<()> + Send + 'static,
+    work: impl FnOnce(&Collection, Watch<'_>) -> Outcome<()> + Send + 'static,
 ) -> Result<Json<Stats>, Failure> {
     let turn = state.building().await;
     blocking(move || {

@@ -14,7 +14,10 @@ use super::{
     error::Failure,
     extract::{Body, blocking},
 };
-use crate::{ClusterOptions, Clusters, space::build::in_background};
+use crate::{
+    cluster::{ClusterOptions, Clusters},
+    space::build::in_background,
+};
 
 /// `POST /collections/{name}/cluster`.
 pub(crate) async fn cluster(

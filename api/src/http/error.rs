@@ -1,4 +1,4 @@
-//! The one table from errors to HTTP: status and stable code, exhaustive, so that a new error cannot be forgotten.
+//! Errors as HTTP answers: a status, the error's stable code, the sentence.
 
 use std::any::Any;
 
@@ -9,7 +9,7 @@ use axum::{
 };
 use serde_json::json;
 
-use crate::Error;
+use crate::error::Error;
 
 /// An error as a client sees it.
 #[derive(Debug)]
@@ -94,172 +94,81 @@ impl IntoResponse for Failure {
 
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
-        let (status, code) = status_of(&error);
-        let failure = Self::new(status, code, error.to_string());
-        match error {
-            Error::Invalid { field, .. } => failure.field(field),
-            Error::DimensionMismatch { field, .. } | Error::NotFinite { field, .. } => {
-                failure.field(field)
-            }
-            Error::UnusableDocument { key, .. }
-            | Error::DuplicateKey { key, .. }
-            | Error::UnknownKey { key } => failure.field(format!("key {key}")),
-            Error::Engine(error) => match field_of_engine(&error) {
-                Some(field) => failure.field(field),
-                None => failure,
-            },
-            _ => failure,
+        let failure = Self::new(status_of(&error), error.code(), error.to_string());
+        match field_of(error) {
+            Some(field) => failure.field(field),
+            None => failure,
         }
     }
 }
 
-/// The field of a body that an error of the index layer is about.
-fn field_of_engine(error: &engine::Error) -> Option<String> {
-    use engine::Error as E;
+/// The field of a body that an error is about.
+fn field_of(error: Error) -> Option<String> {
     Some(match error {
-        E::BadSpec { .. } => "index".to_owned(),
-        E::BadMetric { .. } => "metric".to_owned(),
-        E::BadDevice { .. } | E::NoGpu { .. } => "device".to_owned(),
-        E::ParameterMismatch { parameter, .. }
-        | E::ParameterRange { parameter, .. }
-        | E::ParameterConflict { parameter } => format!("params.{parameter}"),
+        Error::Invalid { field, .. } => field.to_owned(),
+        Error::DimensionMismatch { field, .. } | Error::NotFinite { field, .. } => field,
+        Error::UnusableDocument { key, .. }
+        | Error::DuplicateKey { key, .. }
+        | Error::UnknownKey { key } => format!("key {key}"),
+        Error::BadIndex { .. } => "index".to_owned(),
+        Error::BadMetric { .. } => "metric".to_owned(),
+        Error::BadDevice { .. } => "device".to_owned(),
+        Error::BadParameter { parameter, .. } => format!("params.{parameter}"),
         _ => return None,
     })
 }
 
-fn status_of(error: &Error) -> (StatusCode, &'static str) {
+/// The one table from errors to statuses, exhaustive, so that a new error cannot be forgotten.
+fn status_of(error: &Error) -> StatusCode {
     match error {
-        Error::NotADatabase { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "not_a_database"),
-        Error::NoDatabase { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "no_database"),
-        Error::Locked { .. } => (StatusCode::SERVICE_UNAVAILABLE, "locked"),
-        Error::ReadOnly { .. } => (StatusCode::CONFLICT, "read_only"),
-        Error::UnknownCollection { .. } | Error::Dropped { .. } => {
-            (StatusCode::NOT_FOUND, "unknown_collection")
+        Error::BadName { .. }
+        | Error::Invalid { .. }
+        | Error::BadIndex { .. }
+        | Error::BadMetric { .. }
+        | Error::BadDevice { .. }
+        | Error::BadParameter { .. }
+        | Error::Unsupported { .. }
+        | Error::BadFilter { .. } => StatusCode::BAD_REQUEST,
+        Error::UnknownCollection { .. } | Error::Dropped { .. } | Error::UnknownKey { .. } => {
+            StatusCode::NOT_FOUND
         }
-        Error::CollectionExists { .. } => (StatusCode::CONFLICT, "collection_exists"),
-        Error::BadName { .. } => (StatusCode::BAD_REQUEST, "bad_name"),
-        Error::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid"),
-        Error::DimensionMismatch { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "dimension_mismatch"),
-        Error::NotFinite { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_finite"),
-        Error::UnusableDocument { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unusable_document"),
-        Error::DuplicateKey { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "duplicate_key"),
-        Error::UnknownKey { .. } => (StatusCode::NOT_FOUND, "unknown_key"),
-        Error::NoModel { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "no_model"),
-        Error::ModelMismatch { .. } => (StatusCode::CONFLICT, "model_mismatch"),
-        Error::Template { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "template"),
-        Error::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
-        Error::BadSnapshot { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_snapshot"),
-        Error::Changing { .. } => (StatusCode::SERVICE_UNAVAILABLE, "changing"),
-        Error::BadConfig { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "bad_config"),
-        Error::WithoutFaiss { .. } => (StatusCode::NOT_IMPLEMENTED, "without_faiss"),
-        Error::Engine(error) => of_engine(error),
-        Error::Embedder(error) => of_embedder(error),
-        Error::Models(error) => of_models(error),
-        Error::Storage(error) => of_storage(error),
-    }
-}
-
-fn of_engine(error: &engine::Error) -> (StatusCode, &'static str) {
-    use engine::Error as E;
-    match error {
-        E::DimensionRange { .. }
-        | E::DimensionMismatch { .. }
-        | E::RaggedVectors { .. }
-        | E::IdCount { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "dimension_mismatch"),
-        E::NotFinite { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_finite"),
-        E::NormTooLarge { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "vector_too_large"),
-        E::Negative { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "negative_component"),
-        E::BadSpec { .. } => (StatusCode::BAD_REQUEST, "bad_index"),
-        E::BadMetric { .. } => (StatusCode::BAD_REQUEST, "bad_metric"),
-        E::BadDevice { .. } | E::NoGpu { .. } => (StatusCode::BAD_REQUEST, "bad_device"),
-        E::ParameterMismatch { .. } | E::ParameterRange { .. } | E::ParameterConflict { .. } => {
-            (StatusCode::BAD_REQUEST, "bad_parameter")
-        }
-        E::Unsupported { .. } => (StatusCode::BAD_REQUEST, "unsupported"),
-        E::Cancelled => (StatusCode::SERVICE_UNAVAILABLE, "cancelled"),
-        E::NotTrained { .. } | E::TooFewTrainingVectors { .. } => {
-            (StatusCode::CONFLICT, "untrained")
-        }
-        E::BadForeign { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_index_file"),
-        E::IndexFull { .. } => (StatusCode::CONFLICT, "index_full"),
-        E::IdOrder { .. }
-        | E::IdRange { .. }
-        | E::ReadOnly
-        | E::UnsupportedCpu { .. }
-        | E::CorruptIndex { .. }
-        | E::StaleIndex { .. }
-        | E::Io { .. }
-        | E::Faiss { .. }
-        | E::InRust { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "index"),
-    }
-}
-
-fn of_embedder(error: &embedder::Error) -> (StatusCode, &'static str) {
-    use embedder::Error as E;
-    match error {
-        E::Overloaded { .. } => (StatusCode::TOO_MANY_REQUESTS, "overloaded"),
-        E::Text { .. } | E::Tokenize { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "text"),
-        E::Closed => (StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-        E::Withdrawn => (StatusCode::SERVICE_UNAVAILABLE, "cancelled"),
-        E::MissingRuntime { .. }
-        | E::MissingModelFile { .. }
-        | E::Io { .. }
-        | E::Write { .. }
-        | E::Exists { .. }
-        | E::Unreadable { .. }
-        | E::ModelConfig { .. }
-        | E::RuntimeLoad { .. }
-        | E::RuntimeConflict { .. }
-        | E::ModelLoad { .. }
-        | E::Options { .. }
-        | E::UnknownPooling { .. }
-        | E::Run { .. }
-        | E::OutputShape { .. }
-        | E::NotFinite { .. }
-        | E::Panicked { .. }
-        | E::Ragged { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "model"),
-    }
-}
-
-fn of_models(error: &models::Error) -> (StatusCode, &'static str) {
-    use models::Error as E;
-    match error {
-        E::UnknownModel { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "unknown_model"),
-        E::Invalid { .. } => (StatusCode::BAD_REQUEST, "invalid"),
-        E::Embedder(error) => of_embedder(error),
-        E::Io { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "io"),
-        _ => (StatusCode::INTERNAL_SERVER_ERROR, "model"),
-    }
-}
-
-fn of_storage(error: &storage::Error) -> (StatusCode, &'static str) {
-    use storage::Error as E;
-    match error {
-        E::EmptyKey | E::KeyTooLong { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "bad_key"),
-        E::DuplicateKey { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "duplicate_key"),
-        E::BadDimension { .. } | E::DimensionMismatch { .. } => {
-            (StatusCode::UNPROCESSABLE_ENTITY, "dimension_mismatch")
-        }
-        E::NotFinite { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "not_finite"),
-        E::MetadataTooDeep { .. } => (StatusCode::UNPROCESSABLE_ENTITY, "metadata_too_deep"),
-        E::UnknownOperator { .. }
-        | E::NoOperator { .. }
-        | E::BadOperand { .. }
-        | E::BadFilter { .. }
-        | E::FilterTooDeep { .. }
-        | E::FilterTooLarge { .. } => (StatusCode::BAD_REQUEST, "bad_filter"),
-        E::Busy { .. } => (StatusCode::SERVICE_UNAVAILABLE, "busy"),
-        E::DiskFull { .. } => (StatusCode::INSUFFICIENT_STORAGE, "disk_full"),
-        E::ReadOnly { .. } => (StatusCode::CONFLICT, "read_only"),
-        E::Exists { .. }
-        | E::Missing { .. }
-        | E::NotACollection { .. }
-        | E::NewerVersion { .. }
-        | E::Corrupt { .. }
-        | E::NeedsRecovery { .. }
-        | E::Io { .. }
-        | E::Sqlite { .. }
-        | E::SealAhead { .. } => (StatusCode::INTERNAL_SERVER_ERROR, "storage"),
+        Error::ReadOnly { .. }
+        | Error::ReadOnlyFile { .. }
+        | Error::CollectionExists { .. }
+        | Error::ModelMismatch { .. }
+        | Error::Untrained { .. }
+        | Error::IndexFull { .. } => StatusCode::CONFLICT,
+        Error::DimensionMismatch { .. }
+        | Error::NotFinite { .. }
+        | Error::VectorTooLarge { .. }
+        | Error::NegativeComponent { .. }
+        | Error::UnusableDocument { .. }
+        | Error::DuplicateKey { .. }
+        | Error::BadKey { .. }
+        | Error::MetadataTooDeep { .. }
+        | Error::Text { .. }
+        | Error::NoModel { .. }
+        | Error::NoModelFolder { .. }
+        | Error::UnknownModel { .. }
+        | Error::Template { .. }
+        | Error::BadSnapshot { .. }
+        | Error::BadIndexFile { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+        Error::Overloaded { .. } => StatusCode::TOO_MANY_REQUESTS,
+        Error::Locked { .. }
+        | Error::Changing { .. }
+        | Error::Busy(_)
+        | Error::Closed { .. }
+        | Error::Stopping { .. }
+        | Error::Cancelled { .. } => StatusCode::SERVICE_UNAVAILABLE,
+        Error::DiskFull(_) => StatusCode::INSUFFICIENT_STORAGE,
+        Error::WithoutFaiss { .. } => StatusCode::NOT_IMPLEMENTED,
+        Error::NotADatabase { .. }
+        | Error::NoDatabase { .. }
+        | Error::Io { .. }
+        | Error::BadConfig { .. }
+        | Error::Index(_)
+        | Error::Model(_)
+        | Error::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 

@@ -13,6 +13,7 @@ use http_body_util::BodyExt;
 use serde::de::DeserializeOwned;
 
 use super::{MAX_BODY_BYTES, error::Failure};
+use crate::error::Result as Outcome;
 
 /// How long a client may send nothing in the middle of a body.
 const IDLE: Duration = Duration::from_secs(30);
@@ -130,7 +131,7 @@ fn malformed(error: &dyn Display) -> Failure {
 
 /// Runs the synchronous facade where it may block.
 pub(crate) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> crate::Result<T> + Send + 'static,
+    work: impl FnOnce() -> Outcome<T> + Send + 'static,
 ) -> Result<Json<T>, Failure> {
     compute(move || work().map(Json).map_err(Failure::from)).await
 }

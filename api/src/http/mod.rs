@@ -26,7 +26,7 @@ use axum::{
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 use tower_http::{catch_panic::CatchPanicLayer, trace::TraceLayer};
 
-use crate::Database;
+use crate::database::Database;
 
 pub use serve::{Timeouts, serve};
 

@@ -19,7 +19,7 @@ use super::{
     error::Failure,
     extract::{compute, parse, read},
 };
-use crate::MAX_TEXT_BYTES;
+use crate::{document::MAX_TEXT_BYTES, error::Error};
 
 /// Texts of one request, as many as OpenAI takes.
 const MAX_INPUTS: usize = 2048;
@@ -132,7 +132,7 @@ fn answer(state: &AppState, body: &Body) -> Result<Answer, Failure> {
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let embedded = model
         .embed(&texts, purpose)
-        .map_err(|error| Failure::from(crate::Error::from(error)))?;
+        .map_err(|error| Failure::from(Error::from(error)))?;
     let normalize = identity.normalize && dimension < identity.dimension;
     Ok(Answer {
         object: "list",
@@ -263,9 +263,9 @@ fn invalid(field: &'static str, message: &str) -> Failure {
     .field(field)
 }
 
-fn unknown_model(error: crate::Error) -> Failure {
+fn unknown_model(error: Error) -> Failure {
     match error {
-        crate::Error::Models(models::Error::UnknownModel { .. }) => {
+        Error::UnknownModel { .. } => {
             Failure::new(StatusCode::NOT_FOUND, "model_not_found", error.to_string()).field("model")
         }
         error => error.into(),

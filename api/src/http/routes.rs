@@ -14,9 +14,18 @@ use super::{
     extract::{Body, blocking, compute, parse, read},
     upload::upsert_lines,
 };
+use storage::{Filter, Key};
+
 use crate::{
-    Answer, Collection, CollectionConfig, Document, Error, Filter, Key, MAX_TOP_K, Page, Query,
-    Stats, Upserted,
+    answer::Answer,
+    collection::Collection,
+    config::CollectionConfig,
+    document::Document,
+    error::{Error, Result as Outcome},
+    page::{Cursor, Page},
+    query::{MAX_TOP_K, Query, With},
+    stats::Stats,
+    write::Upserted,
 };
 
 type Answered<T> = Result<Json<T>, Failure>;
@@ -163,7 +172,7 @@ pub(crate) async fn get_one(
     with(state, name, move |collection| {
         let key = Key::from(key);
         collection
-            .get(std::slice::from_ref(&key))?
+            .get([key.clone()])?
             .pop()
             .ok_or(Error::UnknownKey { key })
     })
@@ -182,7 +191,7 @@ pub(crate) async fn delete_one(
 ) -> Answered<Deleted> {
     write(state, name, move |collection| {
         let key = Key::from(key);
-        match collection.delete(std::slice::from_ref(&key))? {
+        match collection.delete([key.clone()])? {
             0 => Err(Error::UnknownKey { key }),
             deleted => Ok(Deleted { deleted }),
         }
@@ -195,7 +204,7 @@ pub(crate) async fn delete_one(
 pub(crate) struct Keys {
     keys: Vec<Key>,
     #[serde(default)]
-    with: crate::With,
+    with: With,
 }
 
 #[derive(Serialize)]
@@ -215,7 +224,11 @@ pub(crate) async fn get_many(
             return Err(Error::invalid("keys", body.keys.len(), expected));
         }
         Ok(Documents {
-            documents: collection.get_with(&body.keys, body.with.vectors)?,
+            documents: if body.with.vectors {
+                collection.get_with_vectors(body.keys)?
+            } else {
+                collection.get(body.keys)?
+            },
         })
     })
     .await
@@ -236,7 +249,7 @@ pub(crate) async fn delete_many(
 ) -> Answered<Deleted> {
     write(state, name, move |collection| {
         let deleted = match (body.keys, body.filter) {
-            (Some(keys), None) => collection.delete(&keys)?,
+            (Some(keys), None) => collection.delete(keys)?,
             (None, Some(filter)) => collection.delete_matching(&filter)?,
             (keys, _) => {
                 let given = if keys.is_some() { "both" } else { "neither" };
@@ -276,7 +289,7 @@ pub(crate) async fn count(
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Scroll {
-    cursor: Option<i64>,
+    cursor: Option<Cursor>,
     limit: Option<usize>,
     filter: Option<Filter>,
 }
@@ -292,7 +305,7 @@ pub(crate) async fn scroll(
         if !(1..=MAX_PAGE).contains(&limit) {
             return Err(Error::invalid("limit", limit, format!("1 to {MAX_PAGE}")));
         }
-        collection.scroll(body.cursor, limit, body.filter.as_ref())
+        collection.scroll(body.cursor.as_ref(), limit, body.filter.as_ref())
     })
     .await
 }
@@ -374,7 +387,7 @@ pub(crate) async fn unknown_method(method: Method, uri: Uri) -> Failure {
 async fn write<T: Send + 'static>(
     state: AppState,
     name: String,
-    work: impl FnOnce(&Collection) -> crate::Result<T> + Send + 'static,
+    work: impl FnOnce(&Collection) -> Outcome<T> + Send + 'static,
 ) -> Answered<T> {
     let _permit = state.writing().await;
     with(state.clone(), name, work).await
@@ -383,7 +396,7 @@ async fn write<T: Send + 'static>(
 async fn with<T: Send + 'static>(
     state: AppState,
     name: String,
-    work: impl FnOnce(&Collection) -> crate::Result<T> + Send + 'static,
+    work: impl FnOnce(&Collection) -> Outcome<T> + Send + 'static,
 ) -> Answered<T> {
     blocking(move || work(&state.db.collection(&name)?)).await
 }

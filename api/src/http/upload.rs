@@ -13,7 +13,9 @@ use super::{
     error::Failure,
     extract::{compute, drain, next, parse},
 };
-use crate::{Collection, Document, Error, Key, Upserted};
+use storage::Key;
+
+use crate::{collection::Collection, document::Document, error::Error, write::Upserted};
 
 /// Documents per transaction.
 const BATCH: usize = 512;

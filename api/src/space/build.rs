@@ -8,13 +8,14 @@ use std::{ops::ControlFlow, thread};
 
 use engine::{Codes, Index, IndexSpec, Kind, Stage, Structure, Transform, report, sample_rows};
 
-use crate::{
-    Result,
-    collection::Core,
-    space::compact::{Effort, Order, Start, dead},
-    space::measure::measure,
-    space::open::page,
+use super::{
+    Space,
+    due::{Effort, dead},
+    measure::measure,
+    order::{Order, Start},
+    rows::page,
 };
+use crate::error::Result;
 
 /// Training vectors per centroid; FAISS's k-means takes no more (`Clustering.h`, `max_points_per_centroid`).
 const TRAINING_PER_CENTROID: usize = 256;
@@ -29,18 +30,14 @@ const TRAINING_SEED: u64 = 0x7261_696e;
 /// Vectors read between two reports.
 const REPORT_EVERY: usize = 4_096;
 
-impl Core {
-    /// Refuses to train on fewer vectors than the collection's kind of index needs.
+impl Space {
+    /// Refuses to train on fewer vectors than the space's kind of index needs.
     pub(crate) fn check_trainable(&self) -> Result<()> {
-        let IndexSpec::Fixed(kind) = &self.locked.config.index else {
+        let IndexSpec::Fixed(kind) = &self.shape.index else {
             return Ok(());
         };
-        let given = usize::try_from(self.vector_count(&self.read()?)?).unwrap_or(usize::MAX);
-        let minimum = self
-            .locked
-            .config
-            .index
-            .min_vectors(self.locked.dimension());
+        let given = self.vector_count(&self.documents.read()?)?;
+        let minimum = self.shape.index.min_vectors(self.shape.dimension);
         if given < minimum {
             return Err(engine::Error::TooFewTrainingVectors {
                 kind: kind.clone(),
@@ -54,10 +51,10 @@ impl Core {
 }
 
 /// The new index, and whether it still holds deleted ids.
-pub(crate) fn build(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bool)> {
+pub(crate) fn build(space: &Space, start: &Start, order: Order<'_>) -> Result<(Index, bool)> {
     match order.effort {
-        Effort::Background => in_background(|| build_with(core, start, order)),
-        Effort::Foreground => build_with(core, start, order),
+        Effort::Background => in_background(|| build_with(space, start, order)),
+        Effort::Foreground => build_with(space, start, order),
     }
 }
 
@@ -67,17 +64,16 @@ pub(crate) fn in_background<T>(work: impl FnOnce() -> T) -> T {
     engine::with_threads(cores.saturating_sub(1).max(1), work)
 }
 
-fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bool)> {
-    let kind = core
-        .locked
-        .config
+fn build_with(space: &Space, start: &Start, order: Order<'_>) -> Result<(Index, bool)> {
+    let kind = space
+        .shape
         .index
-        .kind_for(start.rows, core.locked.dimension());
+        .kind_for(start.rows, space.shape.dimension);
     let reusable = start
         .view
         .sealed
         .as_ref()
-        .filter(|sealed| can_reuse(core, &sealed.index, &kind, start, order));
+        .filter(|sealed| can_reuse(space, &sealed.index, &kind, start, order));
     let mut known = 0;
     let (mut index, keeps_removed) = match reusable {
         Some(sealed) => {
@@ -87,27 +83,27 @@ fn build_with(core: &Core, start: &Start, order: Order<'_>) -> Result<(Index, bo
             if rid {
                 index.remove(&start.view.deleted)?;
             }
-            add_rows(core, &mut index, sealed.seal.last_id, start, order)?;
+            add_rows(space, &mut index, sealed.seal.last_id, start, order)?;
             if order.effort == Effort::Foreground || has_changed(&index) {
                 known = 0;
             }
             (index, !rid && !start.view.deleted.is_empty())
         }
-        None => (anew(core, start, kind, order)?, false),
+        None => (anew(space, start, kind, order)?, false),
     };
     index.reach(known, order.watch)?;
     index.use_huge_pages();
-    measure(core, start, &mut index, order)?;
+    measure(space, start, &mut index, order)?;
     Ok((index, keeps_removed))
 }
 
 /// Whether the sealed index can be copied and added to.
-fn can_reuse(core: &Core, index: &Index, kind: &Kind, start: &Start, order: Order<'_>) -> bool {
+fn can_reuse(space: &Space, index: &Index, kind: &Kind, start: &Start, order: Order<'_>) -> bool {
     !order.retrain
         && index.kind() == kind
         && kind.can_grow()
         && !has_outgrown(index, start.rows)
-        && (kind.can_remove() || dead(&start.view) <= order.effort.tolerates(index.len(), core))
+        && (kind.can_remove() || dead(&start.view) <= space.tolerates(order.effort, index.len()))
 }
 
 /// Whether the index has grown so much that vectors of before may be missed.
@@ -123,9 +119,9 @@ fn has_outgrown(index: &Index, rows: usize) -> bool {
 }
 
 /// A new index of the rows there are: of another kind when deletions since the start left too few to build that one from.
-fn anew(core: &Core, start: &Start, kind: Kind, order: Order<'_>) -> Result<Index> {
-    let (dimension, metric) = (core.locked.dimension(), core.locked.config.metric);
-    let sample = training_sample(core, start, &kind, order)?;
+fn anew(space: &Space, start: &Start, kind: Kind, order: Order<'_>) -> Result<Index> {
+    let (dimension, metric) = (space.shape.dimension, space.shape.metric);
+    let sample = training_sample(space, start, &kind, order)?;
     let kind = match kind.trains() && kind.min_vectors(dimension) > sample.len() / dimension {
         true => Kind::flat(),
         false => kind,
@@ -134,10 +130,10 @@ fn anew(core: &Core, start: &Start, kind: Kind, order: Order<'_>) -> Result<Inde
     index.train_with(&sample, order.watch)?;
     drop(sample);
     if kind.can_grow() {
-        add_rows(core, &mut index, 0, start, order)?;
+        add_rows(space, &mut index, 0, start, order)?;
         return Ok(index);
     }
-    let (ids, vectors) = all_rows(core, start, order)?;
+    let (ids, vectors) = all_rows(space, start, order)?;
     if ids.len() < kind.min_vectors(dimension) {
         index = Index::new(dimension, metric, &Kind::flat())?;
     }
@@ -147,7 +143,7 @@ fn anew(core: &Core, start: &Start, kind: Kind, order: Order<'_>) -> Result<Inde
 
 /// Adds the live rows with ids above `after`, page by page, so that no read transaction stays open for long.
 fn add_rows(
-    core: &Core,
+    space: &Space,
     index: &mut Index,
     mut after: i64,
     start: &Start,
@@ -155,7 +151,7 @@ fn add_rows(
 ) -> Result<()> {
     let expected = start.rows.saturating_sub(index.len());
     index.add_pieces(expected, order.watch, || {
-        let piece = page(&core.read()?, after, start.last_id)?;
+        let piece = page(&space.documents.read()?, after, start.last_id)?;
         let last = piece.0.last().copied();
         after = last.unwrap_or(after);
         Ok(last.map(|_| piece))
@@ -163,12 +159,12 @@ fn add_rows(
 }
 
 /// All rows in memory at once, for a kind that is built at one go: as much again as the vectors take.
-fn all_rows(core: &Core, start: &Start, order: Order<'_>) -> Result<(Vec<i64>, Vec<f32>)> {
+fn all_rows(space: &Space, start: &Start, order: Order<'_>) -> Result<(Vec<i64>, Vec<f32>)> {
     let (mut ids, mut vectors) = (Vec::new(), Vec::new());
     let mut after = 0;
     loop {
         report(order.watch, Stage::Adding, ids.len(), start.rows)?;
-        let (more, theirs) = page(&core.read()?, after, start.last_id)?;
+        let (more, theirs) = page(&space.documents.read()?, after, start.last_id)?;
         let Some(&last) = more.last() else {
             return Ok((ids, vectors));
         };
@@ -203,27 +199,35 @@ fn useful_sample(kind: &Kind) -> usize {
 
 /// Vectors drawn from the whole collection, each with the same chance, by one pass over it. Not every n-th: documents may come
 /// in an order that repeats.
-fn training_sample(core: &Core, start: &Start, kind: &Kind, order: Order<'_>) -> Result<Vec<f32>> {
+fn training_sample(
+    space: &Space,
+    start: &Start,
+    kind: &Kind,
+    order: Order<'_>,
+) -> Result<Vec<f32>> {
     if !kind.trains() {
         return Ok(Vec::new());
     }
     let rows = sample_rows(start.rows, useful_sample(kind), TRAINING_SEED);
     let mut wanted = rows.iter().copied().peekable();
-    let mut sample = Vec::with_capacity(rows.len() * core.locked.dimension());
+    let mut sample = Vec::with_capacity(rows.len() * space.shape.dimension);
     let (mut position, mut failure) = (0, None);
-    core.read()?.for_each_vector(0, &mut |id, vector| {
-        if position % REPORT_EVERY == 0 {
-            failure = report(order.watch, Stage::Sampling, position, start.rows).err();
-        }
-        if wanted.next_if_eq(&position).is_some() {
-            sample.extend_from_slice(vector);
-        }
-        position += 1;
-        match id < start.last_id && wanted.peek().is_some() && failure.is_none() {
-            true => ControlFlow::Continue(()),
-            false => ControlFlow::Break(()),
-        }
-    })?;
+    space
+        .documents
+        .read()?
+        .for_each_vector(0, &mut |id, vector| {
+            if position % REPORT_EVERY == 0 {
+                failure = report(order.watch, Stage::Sampling, position, start.rows).err();
+            }
+            if wanted.next_if_eq(&position).is_some() {
+                sample.extend_from_slice(vector);
+            }
+            position += 1;
+            match id < start.last_id && wanted.peek().is_some() && failure.is_none() {
+                true => ControlFlow::Continue(()),
+                false => ControlFlow::Break(()),
+            }
+        })?;
     match failure {
         Some(error) => Err(error.into()),
         None => Ok(sample),

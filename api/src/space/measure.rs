@@ -3,13 +3,13 @@
 
 use engine::{Hit, Index, Kind, SearchParams, Select, Stage, Trial, report, sample_rows};
 
-use crate::{
-    Result,
-    collection::Core,
-    space::compact::{Order, Start},
-    space::open::page,
-    space::view::merge,
+use super::{
+    Space,
+    order::{Order, Start},
+    rows::page,
+    view::merge,
 };
+use crate::error::Result;
 
 /// Microseconds that reading a stored vector and comparing it takes.
 pub(crate) const CANDIDATE_MICROS: f32 = 5.0;
@@ -17,7 +17,7 @@ pub(crate) const CANDIDATE_MICROS: f32 = 5.0;
 pub(crate) const NEAREST: usize = 10;
 /// Queries to measure with, at least and at most.
 const QUERIES: (usize, usize) = (50, 300);
-/// Queries times vectors times dimension, where that gives a number between these: some seconds of one core.
+/// Queries times vectors times dimension, where that gives a number between these: a few seconds of one core.
 const WORK: usize = 6_000_000_000;
 /// Queries for an index that compares everything, of which the time alone is in question.
 const QUERIES_FOR_EXACT: usize = 10;
@@ -33,7 +33,7 @@ struct Sample {
 
 /// Gives the index its curve.
 pub(crate) fn measure(
-    core: &Core,
+    space: &Space,
     start: &Start,
     index: &mut Index,
     order: Order<'_>,
@@ -44,10 +44,10 @@ pub(crate) fn measure(
         false => Select::Except(deleted),
     };
     report(order.watch, Stage::Measuring, 0, 0)?;
-    let mut sample = drawn(core, index, select)?;
+    let mut sample = drawn(space, index, select)?;
     let nearest = match index.kind().is_lossless() {
         true => index.search(&sample.vectors, NEAREST + 1, &SearchParams::EXACT, select)?,
-        false => nearest_stored(core, start, &sample.vectors, order)?,
+        false => nearest_stored(space, start, &sample.vectors, order)?,
     };
     sample.truth = nearest
         .into_iter()
@@ -70,7 +70,7 @@ fn others(hits: &[Hit], own: i64) -> Vec<i64> {
 }
 
 /// Vectors of the index that are alive, each with the same chance.
-fn drawn(core: &Core, index: &Index, select: Select<'_>) -> Result<Sample> {
+fn drawn(space: &Space, index: &Index, select: Select<'_>) -> Result<Sample> {
     let rows = sample_rows(index.len(), queries(index), SEED);
     let ids: Vec<i64> = rows
         .iter()
@@ -81,7 +81,7 @@ fn drawn(core: &Core, index: &Index, select: Select<'_>) -> Result<Sample> {
         vectors: Vec::new(),
         truth: Vec::new(),
     };
-    for (id, vector) in ids.iter().zip(core.read()?.vectors(&ids)?) {
+    for (id, vector) in ids.iter().zip(space.documents.read()?.vectors(&ids)?) {
         if let Some(vector) = vector.filter(|_| select.allows(*id)) {
             sample.ids.push(*id);
             sample.vectors.extend(vector);
@@ -100,17 +100,17 @@ fn queries(index: &Index) -> usize {
 
 /// The true nearest of all queries, by one pass over the stored vectors, page by page.
 fn nearest_stored(
-    core: &Core,
+    space: &Space,
     start: &Start,
     queries: &[f32],
     order: Order<'_>,
 ) -> Result<Vec<Vec<Hit>>> {
-    let (dimension, metric) = (core.locked.dimension(), core.locked.config.metric);
+    let (dimension, metric) = (space.shape.dimension, space.shape.metric);
     let mut best = vec![Vec::new(); queries.len() / dimension];
     let mut after = 0;
     loop {
         report(order.watch, Stage::Measuring, 0, 0)?;
-        let (ids, vectors) = page(&core.read()?, after, start.last_id)?;
+        let (ids, vectors) = page(&space.documents.read()?, after, start.last_id)?;
         let Some(&last) = ids.last() else {
             return Ok(best);
         };

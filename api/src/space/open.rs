@@ -1,110 +1,146 @@
-//! Opening a collection: the sealed index if its file is sound and current, the rows since as a fresh part.
+//! Opening a space: the sealed index if its file is sound and current, and the rows since as fresh segments. Also how a view
+//! catches up with the store.
 //!
-//! The document store is the truth. An index file that is missing, damaged or stale costs one warning and time: every row is
-//! replayed into the fresh part, which is exact, and a compaction in the background makes the index anew.
+//! The store is the truth. An index file that is missing, damaged or stale costs one warning and time: every row is replayed
+//! into the fresh segments, which are exact, and a compaction in the background builds the index again.
 
-use std::{
-    fs,
-    hash::{BuildHasher, RandomState},
-    ops::ControlFlow,
-    path::Path,
-    sync::{Arc, TryLockError},
+use std::{fs, path::Path, sync::Arc, sync::atomic::Ordering};
+
+use engine::IdSet;
+use storage::{Reader, Seal};
+
+use super::{
+    Shape, Space, Upkeep,
+    file::{INDEX_PREFIX, is_index_file, stamp},
+    rows::page,
+    view::{Sealed, View},
 };
-
-use engine::{IdSet, Stamp};
-use sha2::{Digest, Sha256};
-use storage::{Reader, Seal, Store};
-
 use crate::{
-    Error, Result,
-    collection::{Core, Upkeep},
-    config::Locked,
-    space::view::{Sealed, View},
+    documents::Documents,
+    error::{Error, Result},
 };
 
-/// Rows read from the store at a time.
-const PAGE: usize = 4_096;
-const INDEX_PREFIX: &str = "index-";
+impl Space {
+    /// Reads a space into memory. Second: whether its index was lost and should be built again. A writer also removes index files
+    /// that nothing refers to.
+    pub(crate) fn open(
+        documents: Arc<Documents>,
+        shape: Shape,
+        upkeep: Upkeep,
+    ) -> Result<(Self, bool)> {
+        let writer = documents.is_writable();
+        if writer {
+            let reader = documents.store.read()?;
+            remove_strays(&documents.folder, reader.seal())?;
+        }
+        let (reader, sealed) = sealed(&documents, upkeep)?;
+        let rebuild = writer && reader.seal().is_some() && sealed.is_none();
+        let view = replay(&reader, &shape, sealed)?;
+        drop(reader);
+        Ok((Self::new(documents, shape, upkeep, view), rebuild))
+    }
 
-/// The state of a collection as found on disk.
-pub(crate) struct Recovered {
-    pub(crate) view: View,
-    /// The sealed index was lost and should be made anew.
-    pub(crate) rebuild: bool,
-}
+    /// The view; a reader beside another process's writes catches up with them first.
+    pub(crate) fn current_view(&self) -> Result<Arc<View>> {
+        if !self.documents.is_writable() {
+            self.catch_up()?;
+        }
+        Ok(self.view.load_full())
+    }
 
-/// A name for the index file of a generation. It has a random part, which goes into the file's stamp: another collection, or a
-/// restored twin, may have the same configuration and the same counters, and its index is not this one's.
-pub(crate) fn index_file(generation: u64) -> String {
-    let nonce = RandomState::new().hash_one(generation);
-    format!("{INDEX_PREFIX}{generation}-{nonce:016x}")
-}
+    /// Shows a committed write to searches. The caller holds the store's `writing` lock. When memory is too short to add it to the
+    /// view, the view is read again from the store: what is committed must be found.
+    pub(crate) fn join(
+        &self,
+        ids: &[i64],
+        vectors: &[f32],
+        deleted: &[i64],
+        sequence: u64,
+    ) -> Result<()> {
+        let frozen = self.frozen.load(Ordering::Acquire);
+        let next = self
+            .view
+            .load()
+            .after_write(ids, vectors, deleted, frozen, sequence)
+            .or_else(|error| {
+                let collection = &self.documents.name;
+                tracing::warn!(%error, collection, "the vectors are read again from the store");
+                self.reread()
+            })?;
+        self.view.store(Arc::new(next));
+        Ok(())
+    }
 
-/// Whether an index file may have this name: nothing that leads out of the folder.
-pub(crate) fn is_index_file(name: &str) -> bool {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    name.strip_prefix(INDEX_PREFIX)
-        .is_some_and(|rest| !rest.is_empty() && rest.bytes().all(plain))
-}
+    /// A view of everything in the store, with the sealed index that is in memory.
+    fn reread(&self) -> Result<View> {
+        let old = self.view.load_full();
+        let reader = self.documents.read()?;
+        let mut view = View {
+            fresh: Vec::new(),
+            last_id: old.sealed.as_ref().map_or(0, |sealed| sealed.seal.last_id),
+            sequence: reader.sequence(),
+            ..old.shared()
+        };
+        view.deleted = Arc::new(IdSet::from_iter(
+            old.deleted.iter().chain(reader.removed()?),
+        ));
+        add_newer(&reader, view, 0)
+    }
 
-/// What the index file of this seal is stamped with, so that one of another collection or another state is not taken.
-pub(crate) fn stamp(config: &str, seal: &Seal) -> Stamp {
-    Stamp {
-        config: hash(&[config.as_bytes(), &[0], seal.file.as_bytes()]),
-        generation: seal.generation,
-        sequence: seal.sequence,
-        last_id: seal.last_id,
+    /// Brings a reader's view up to what another process has committed. Searches that come meanwhile do not wait: they read what
+    /// their view lacks from the store.
+    fn catch_up(&self) -> Result<()> {
+        if is_current(&self.view.load(), &self.documents.read()?) {
+            return Ok(());
+        }
+        let Some(_writing) = self.documents.try_writing() else {
+            return Ok(());
+        };
+        let view = self.view.load_full();
+        let mut reader = self.documents.read()?;
+        let mut next = None;
+        if generation(&reader) != view.generation {
+            let (newer, sealed) = sealed(&self.documents, self.upkeep)?;
+            reader = newer;
+            next = sealed
+                .map(|sealed| replay(&reader, &self.shape, Some(sealed)))
+                .transpose()?;
+        }
+        let next = match next {
+            Some(next) => next,
+            None => with_newer(&reader, &view)?,
+        };
+        self.view.store(Arc::new(next));
+        Ok(())
     }
 }
 
-/// The first eight bytes of the SHA-256 of these parts.
-fn hash(parts: &[&[u8]]) -> u64 {
-    let mut digest = Sha256::new();
-    parts.iter().for_each(|part| digest.update(part));
-    digest
-        .finalize()
-        .iter()
-        .take(8)
-        .fold(0, |hash, &byte| hash << 8 | u64::from(byte))
-}
-
-/// Reads the collection in `folder` into a view. A writer also removes index files that nothing refers to.
-pub(crate) fn open(
-    folder: &Path,
-    store: &Store,
-    locked: &Locked,
-    writer: bool,
-    upkeep: Upkeep,
-) -> Result<Recovered> {
-    if writer {
-        remove_strays(folder, store.read()?.seal())?;
+/// The view, or a private one with the rows that the store has committed since. Every row that `reader` sees is then in it, and
+/// `reader` knows everything else in it to be dead.
+pub(crate) fn level(reader: &Reader<'_>, view: Arc<View>) -> Result<Arc<View>> {
+    if view.sequence >= reader.sequence() {
+        return Ok(view);
     }
-    let (reader, sealed) = sealed(folder, store, upkeep)?;
-    let rebuild = writer && reader.seal().is_some() && sealed.is_none();
-    let view = replay(&reader, locked, sealed)?;
-    Ok(Recovered { view, rebuild })
+    Ok(Arc::new(add_newer(reader, view.shared(), i64::MAX)?))
 }
 
 /// A snapshot of the store, and the sealed index that it names. A writer may remove the file that a reader is about to open, so
 /// while newer seals appear, the newest is tried; what still fails costs one warning.
-fn sealed<'s>(
-    folder: &Path,
-    store: &'s Store,
-    upkeep: Upkeep,
-) -> Result<(Reader<'s>, Option<Sealed>)> {
+fn sealed(documents: &Documents, upkeep: Upkeep) -> Result<(Reader<'_>, Option<Sealed>)> {
     let mut failure: Option<(u64, engine::Error)> = None;
     loop {
-        let reader = store.read()?;
+        let reader = documents.store.read()?;
         let Some(seal) = reader.seal().filter(|seal| is_index_file(&seal.file)) else {
             return Ok((reader, None));
         };
         if let Some((_, error)) = failure.filter(|(tried, _)| *tried == seal.generation) {
             tracing::warn!(
-                "{error}; no document is lost: searches compare every vector until the index is made anew"
+                "{error}; no document is lost: searches compare every vector until the index is built again"
             );
             return Ok((reader, None));
         }
-        match upkeep.load(&folder.join(&seal.file), &stamp(store.config(), seal)) {
+        let path = documents.folder.join(&seal.file);
+        match upkeep.load(&path, &stamp(documents.store.config(), seal)) {
             Ok(index) => {
                 let seal = seal.clone();
                 return Ok((reader, Some(Sealed { index, seal })));
@@ -114,8 +150,8 @@ fn sealed<'s>(
     }
 }
 
-fn replay(reader: &Reader<'_>, locked: &Locked, sealed: Option<Sealed>) -> Result<View> {
-    let mut view = View::empty(locked.dimension(), locked.config.metric);
+fn replay(reader: &Reader<'_>, shape: &Shape, sealed: Option<Sealed>) -> Result<View> {
+    let mut view = View::empty(shape.dimension, shape.metric);
     view.last_id = sealed.as_ref().map_or(0, |sealed| sealed.seal.last_id);
     view.sealed = sealed.map(Arc::new);
     view.deleted = Arc::new(IdSet::from_iter(reader.removed()?));
@@ -141,79 +177,6 @@ fn add_newer(reader: &Reader<'_>, mut view: View, frozen: i64) -> Result<View> {
     }
 }
 
-/// The next live rows with ids in `(after, last_id]`, at most [`PAGE`] of them: their ids, and their vectors one behind the other.
-pub(crate) fn page(reader: &Reader<'_>, after: i64, last_id: i64) -> Result<(Vec<i64>, Vec<f32>)> {
-    let mut ids = Vec::new();
-    let mut vectors = Vec::new();
-    reader.for_each_vector(after, &mut |id, vector| {
-        if id > last_id {
-            return ControlFlow::Break(());
-        }
-        ids.push(id);
-        vectors.extend_from_slice(vector);
-        if ids.len() < PAGE {
-            ControlFlow::Continue(())
-        } else {
-            ControlFlow::Break(())
-        }
-    })?;
-    Ok((ids, vectors))
-}
-
-/// The view, or one of the caller's own with the rows that the store has committed since. Then every row that `reader` sees is in
-/// it; what else is in it, `reader` knows to be dead.
-pub(crate) fn level(reader: &Reader<'_>, view: Arc<View>) -> Result<Arc<View>> {
-    if view.sequence >= reader.sequence() {
-        return Ok(view);
-    }
-    Ok(Arc::new(add_newer(reader, view.shared(), i64::MAX)?))
-}
-
-/// A view of everything in the store, with the sealed index that is in memory. The caller holds `writing`.
-pub(crate) fn reread(core: &Core) -> Result<View> {
-    let old = core.view.load_full();
-    let reader = core.read()?;
-    let mut view = View {
-        fresh: Vec::new(),
-        last_id: old.sealed.as_ref().map_or(0, |sealed| sealed.seal.last_id),
-        sequence: reader.sequence(),
-        ..old.shared()
-    };
-    view.deleted = Arc::new(IdSet::from_iter(
-        old.deleted.iter().chain(reader.removed()?),
-    ));
-    add_newer(&reader, view, 0)
-}
-
-/// Brings a reader's view up to what another process has committed. Searches that come meanwhile do not wait for that: they
-/// read what their view lacks from the store.
-pub(crate) fn catch_up(core: &Core) -> Result<()> {
-    if is_current(&core.view.load(), &core.read()?) {
-        return Ok(());
-    }
-    let _writing = match core.writing.try_lock() {
-        Ok(guard) => guard,
-        Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-        Err(TryLockError::WouldBlock) => return Ok(()),
-    };
-    let view = core.view.load_full();
-    let mut reader = core.read()?;
-    let mut next = None;
-    if generation(&reader) != view.generation {
-        let (newer, sealed) = sealed(&core.folder, &core.store, core.upkeep)?;
-        reader = newer;
-        next = sealed
-            .map(|sealed| replay(&reader, &core.locked, Some(sealed)))
-            .transpose()?;
-    }
-    let next = match next {
-        Some(next) => next,
-        None => with_newer(&reader, &view)?,
-    };
-    core.view.store(Arc::new(next));
-    Ok(())
-}
-
 fn is_current(view: &View, reader: &Reader<'_>) -> bool {
     view.sequence == reader.sequence() && view.generation == generation(reader)
 }
@@ -234,7 +197,7 @@ fn remove_strays(folder: &Path, seal: Option<&Seal>) -> Result<()> {
         // The engine writes `index-…` as `.index-….tmp` first.
         let name = name.to_string_lossy();
         if !current && name.trim_start_matches('.').starts_with(INDEX_PREFIX) {
-            // What cannot be removed does no harm: nothing reads it.
+            // A file that cannot be removed does no harm: nothing reads it.
             let _ = fs::remove_file(entry.path());
         }
     }

@@ -12,13 +12,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use embedder::Caller;
-
-use crate::{Result, collection::Core, space::compact::due_at};
-
-/// Writes may run ahead of a compaction by one in so many of the fresh rows that make it due. More would slow searches and
-/// gain nothing: a compaction takes what was fresh when it began, and the next begins as soon as enough is fresh again.
-const AHEAD: usize = 8;
 /// A collection is being searched until so long after a search.
 const LATELY: Duration = Duration::from_secs(1);
 /// A write that waits looks so often whether searches have ceased or its caller has left, of which nobody tells it.
@@ -77,7 +70,7 @@ impl Pace {
     }
 
     /// Returns once `holds` no longer says that there is something to wait for.
-    fn wait_while(&self, holds: impl Fn() -> bool) {
+    pub(super) fn wait_while(&self, holds: impl Fn() -> bool) {
         let mut waits = self.lock();
         if !holds() {
             return;
@@ -87,41 +80,6 @@ impl Pace {
             let woken = self.changed.wait_timeout(waits, LOOK);
             (waits, _) = woken.unwrap_or_else(PoisonError::into_inner);
         }
-    }
-}
-
-impl Core {
-    /// As [`Core::start_writing`], once the rows to be added do not outrun compaction. Of several writes that wait, each looks
-    /// again when its turn has come.
-    pub(crate) fn start_adding(&self) -> Result<MutexGuard<'_, ()>> {
-        let (began, caller) = (Instant::now(), Caller::current());
-        let waits =
-            || self.is_crowded() && !caller.has_left() && began.elapsed() < self.upkeep.patience;
-        loop {
-            if waits() {
-                tracing::debug!(collection = self.name, "a write waits for compaction");
-                self.pace.wait_while(waits);
-            }
-            let writing = self.start_writing()?;
-            if !waits() {
-                return Ok(writing);
-            }
-        }
-    }
-
-    /// Whether searches that go on are slowed by fresh rows, of which a compaction is about to relieve them.
-    fn is_crowded(&self) -> bool {
-        if !self.background.load(Ordering::SeqCst) || !self.pace.is_searched() || self.is_gone() {
-            return false;
-        }
-        let view = self.view.load();
-        let due = due_at(self, &view);
-        if view.fresh_len() < due + due / AHEAD {
-            return false;
-        }
-        // An index that compares everything takes as long for sealed rows.
-        let (config, dimension) = (&self.locked.config, self.locked.dimension());
-        !config.index.kind_for(view.len(), dimension).is_exact()
     }
 }
 

@@ -1,86 +1,88 @@
-//! Sealing: a new index gets its file and its record, and searches see it. Order on disk: index file, then the store's record of
-//! it, then the old file goes. What fails leaves everything as it was. How the index came to be is `build`'s.
+//! Sealing: a new index gets its file and its record, and searches see it.
+//!
+//! Order on disk: the index file, then the store's record of it, then the old file is removed. A failure leaves everything as
+//! it was. How the index came to be is `build`'s concern.
 
-use std::{
-    fs,
-    path::Path,
-    sync::{Arc, PoisonError},
-};
+use std::{fs, path::Path, sync::Arc};
 
 use engine::{IdSet, Index, Watch};
 use storage::Seal;
 
-use crate::{
-    Result,
-    collection::Core,
-    space::compact::{Effort, Order, Start, start},
-    space::measure::measure,
-    space::open::{index_file, is_index_file, stamp},
-    space::view::Sealed,
+use super::{
+    Space,
+    due::Effort,
+    file::{index_file, is_index_file, stamp},
+    measure::measure,
+    order::{Order, Start},
+    view::Sealed,
 };
+use crate::error::Result;
 
-/// Measures the sealed index, which was not built here, and seals it again with what was found.
-pub(crate) fn measure_sealed(core: &Core, watch: Watch<'_>) -> Result<()> {
-    let _one_at_a_time = core
-        .compacting
-        .lock()
-        .unwrap_or_else(PoisonError::into_inner);
-    let start = start(core)?;
-    let Some(sealed) = &start.view.sealed else {
-        return Ok(());
-    };
-    let mut index = sealed.index.try_clone()?;
-    let order = Order {
-        effort: Effort::Foreground,
-        retrain: false,
-        watch,
-    };
-    measure(core, &start, &mut index, order)?;
-    publish(core, &start, index, sealed.seal.keeps_removed)
-}
-
-/// Writes the new index and has searches see it.
-pub(crate) fn publish(core: &Core, start: &Start, index: Index, keeps_removed: bool) -> Result<()> {
-    let seal = Seal {
-        generation: start.generation,
-        file: index_file(start.generation),
-        kind: index.kind().to_string(),
-        last_id: start.last_id,
-        sequence: start.sequence,
-        keeps_removed,
-    };
-    let path = core.folder.join(&seal.file);
-    let sealed = written(core, index, &path, &seal).and_then(|index| swap(core, index, seal));
-    if sealed.is_err() {
-        // What was not recorded is not looked for. A collection that was dropped meanwhile may have a namesake here by now.
-        let _ = fs::remove_file(&path);
-        core.check_there()?;
+impl Space {
+    /// Measures the sealed index, which was not built here, and seals it again with its curve.
+    pub(crate) fn measure_sealed(&self, watch: Watch<'_>) -> Result<()> {
+        let _one_at_a_time = self.start_compacting();
+        let start = Start::frozen(self)?;
+        let Some(sealed) = &start.view.sealed else {
+            return Ok(());
+        };
+        let mut index = sealed.index.try_clone()?;
+        let order = Order {
+            effort: Effort::Foreground,
+            retrain: false,
+            watch,
+        };
+        measure(self, &start, &mut index, order)?;
+        self.publish(&start, index, sealed.seal.keeps_removed)
     }
-    sealed
-}
 
-/// The index, once it is in its file: from there, where indexes are mapped.
-fn written(core: &Core, index: Index, path: &Path, seal: &Seal) -> Result<Index> {
-    let stamp = stamp(core.store.config(), seal);
-    index.save(path, &stamp)?;
-    match core.upkeep.mapped {
-        true => Ok(core.upkeep.load(path, &stamp)?),
-        false => Ok(index),
+    /// Writes the new index and shows it to searches.
+    pub(super) fn publish(&self, start: &Start, index: Index, keeps_removed: bool) -> Result<()> {
+        let seal = Seal {
+            generation: start.generation,
+            file: index_file(start.generation),
+            kind: index.kind().to_string(),
+            last_id: start.last_id,
+            sequence: start.sequence,
+            keeps_removed,
+        };
+        let path = self.documents.folder.join(&seal.file);
+        let sealed = self
+            .written(index, &path, &seal)
+            .and_then(|index| self.swap(index, seal));
+        if sealed.is_err() {
+            // Nothing looks for a file without a record. A dropped collection may have a namesake here by now.
+            let _ = fs::remove_file(&path);
+            self.documents.check_there()?;
+        }
+        sealed
     }
-}
 
-/// Records the new index and shows it to searches; the old file goes last.
-fn swap(core: &Core, index: Index, seal: Seal) -> Result<()> {
-    let _writing = core.start_writing()?;
-    let old = core.read()?.seal().map(|seal| seal.file.clone());
-    core.store.seal(&seal)?;
-    let deleted = IdSet::from_iter(core.read()?.removed()?);
-    core.view.store(Arc::new(
-        core.view.load().after_seal(Sealed { index, seal }, deleted),
-    ));
-    if let Some(old) = old.filter(|old| is_index_file(old)) {
-        // A file left behind is removed at the next open.
-        let _ = fs::remove_file(core.folder.join(old));
+    /// The index once it is in its file: loaded from there, where indexes are mapped.
+    fn written(&self, index: Index, path: &Path, seal: &Seal) -> Result<Index> {
+        let stamp = stamp(self.documents.store.config(), seal);
+        index.save(path, &stamp)?;
+        if self.upkeep.mapped {
+            Ok(self.upkeep.load(path, &stamp)?)
+        } else {
+            Ok(index)
+        }
     }
-    Ok(())
+
+    /// Records the new index and swaps it in; the old file is removed last.
+    fn swap(&self, index: Index, seal: Seal) -> Result<()> {
+        let documents = &self.documents;
+        let _writing = documents.start_writing()?;
+        let old = documents.read()?.seal().map(|seal| seal.file.clone());
+        documents.store.seal(&seal)?;
+        let deleted = IdSet::from_iter(documents.read()?.removed()?);
+        self.view.store(Arc::new(
+            self.view.load().after_seal(Sealed { index, seal }, deleted),
+        ));
+        if let Some(old) = old.filter(|old| is_index_file(old)) {
+            // A file left behind is removed at the next open.
+            let _ = fs::remove_file(documents.folder.join(old));
+        }
+        Ok(())
+    }
 }

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use engine::{Curve, Hit, IdSet, Index, Kind, Metric, SearchParams, Select};
 use storage::Seal;
 
-use crate::Result;
+use crate::error::Result;
 
 /// Vectors per fresh segment: appending to one copies at most this many, under a lock that searches share.
 const SEGMENT_VECTORS: usize = 16_384;

@@ -4,7 +4,11 @@ use std::collections::HashMap;
 
 use engine::{Index, Kind};
 
-use crate::{Document, Error, Result, collection::Core, document::MAX_TEXT_BYTES};
+use crate::{
+    collection::core::Core,
+    document::{Document, MAX_TEXT_BYTES, check_vector},
+    error::{Error, Result},
+};
 
 pub(super) fn check_keys(documents: &[Document]) -> Result<()> {
     let mut seen = HashMap::with_capacity(documents.len());
@@ -22,7 +26,7 @@ pub(super) fn check_keys(documents: &[Document]) -> Result<()> {
 
 /// Renders the text that a document lacks, and checks that it has what its collection needs.
 pub(super) fn complete(core: &Core, gauge: &Gauge, document: &mut Document) -> Result<()> {
-    if document.vector.is_some() && core.has_passages() {
+    if document.vector.is_some() && core.locked.config.chunk.is_some() {
         let reason = format!(
             "it brings a vector, and collection {:?} has one of each passage of a text; leave \"vector\" out",
             core.name
@@ -30,7 +34,7 @@ pub(super) fn complete(core: &Core, gauge: &Gauge, document: &mut Document) -> R
         return Err(unusable(document, reason));
     }
     if let Some(vector) = &document.vector {
-        check_vector(core, vector, || {
+        check_vector(&core.locked, vector, || {
             format!("the vector of document {}", document.key)
         })?;
         gauge.check(document, vector)?;
@@ -113,31 +117,5 @@ fn unusable(document: &Document, reason: String) -> Error {
     Error::UnusableDocument {
         key: document.key.clone(),
         reason,
-    }
-}
-
-/// Checks a vector that came from outside.
-pub(crate) fn check_vector(core: &Core, vector: &[f32], field: impl Fn() -> String) -> Result<()> {
-    let expected = core.locked.dimension();
-    if vector.len() != expected {
-        let source_of_dimension = core
-            .locked
-            .model
-            .as_ref()
-            .map_or_else(String::new, |model| format!(" (model {})", model.name));
-        return Err(Error::DimensionMismatch {
-            field: field(),
-            given: vector.len(),
-            expected,
-            source_of_dimension,
-        });
-    }
-    match vector.iter().position(|value| !value.is_finite()) {
-        Some(component) => Err(Error::NotFinite {
-            field: field(),
-            value: vector[component],
-            component,
-        }),
-        None => Ok(()),
     }
 }

@@ -4,12 +4,11 @@
 
 use embedder::Purpose;
 
-use super::{Rows, Source};
-use crate::{
-    Result,
-    collection::Core,
-    write::reuse::{self, Claim, Made, Theirs},
+use super::{
+    Rows, Source,
+    reuse::{self, Claim, Made, Theirs},
 };
+use crate::{backend::batch::vector_ids, collection::core::Core, error::Result};
 
 impl Rows {
     /// Finds or makes the vectors that are missing. Holds no lock.
@@ -48,7 +47,7 @@ impl Rows {
             return Ok(Vec::new());
         }
         let ids: Vec<i64> = stored.iter().map(|(_, id, _)| *id).collect();
-        let found = core.texts_of(&core.read()?, &ids)?;
+        let found = core.backend.texts_of(&ids)?;
         let mut left = Vec::new();
         for ((at, _, truncated), found) in stored.iter().zip(found) {
             match found.filter(|(text, _)| *text == self.texts[*at]) {
@@ -104,18 +103,16 @@ impl Rows {
         }
     }
 
-    /// Notes which documents and passages have the vectors of which texts.
-    pub(super) fn note(&self, core: &Core, ids: &[i64]) {
-        let rows = self.rows.iter().zip(ids);
-        let noted = rows.flat_map(|(row, id)| {
-            let texts: &[usize] = match &row.vectors {
-                Source::Embed(texts) => texts,
-                Source::Given(_) => &[],
-            };
-            row.vector_ids(*id).zip(texts).filter_map(|(id, at)| {
-                let truncated = self.made[*at].as_ref()?.truncated;
-                Some((self.prints[*at], id, truncated))
-            })
+    /// Remembers which documents and passages have the vectors of which texts: for each written row its id, and the positions of
+    /// its texts where it has such.
+    pub(super) fn note(&self, core: &Core, ids: &[i64], texts: &[Vec<usize>]) {
+        let noted = ids.iter().zip(texts).flat_map(|(id, texts)| {
+            vector_ids(*id, texts.len())
+                .zip(texts)
+                .filter_map(|(id, at)| {
+                    let truncated = self.made[*at].as_ref()?.truncated;
+                    Some((self.prints[*at], id, truncated))
+                })
         });
         core.texts.stored(noted);
     }

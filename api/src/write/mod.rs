@@ -5,26 +5,69 @@ mod embed;
 pub(crate) mod reuse;
 
 use std::{
-    borrow::Cow,
     collections::{HashMap, HashSet},
-    ops::{Range, RangeInclusive},
+    ops::Range,
 };
 
-use storage::{Key, Metadata, NewDocument, Reader, Record};
+use embedder::Caller;
+use serde::{Deserialize, Serialize};
+use storage::{Key, Metadata};
 
 use crate::{
-    Document, Result, Upserted,
-    collection::Core,
-    collection::passages::{Parts, passages_of},
-    write::reuse::{Made, Mine, Print},
+    backend::batch::{self, Batch, Unchanged, Version},
+    collection::{Collection, core::Core},
+    document::Document,
+    error::Result,
 };
-pub(crate) use check::check_vector;
 use check::{Gauge, check_keys, complete};
+use reuse::{Made, Mine, Print};
+
+/// What an upsert did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Upserted {
+    /// Documents with a new key.
+    pub added: usize,
+    /// Documents that replaced one of the same key.
+    pub updated: usize,
+    /// Documents that were there already, exactly so, and were left alone.
+    pub unchanged: usize,
+    /// Texts, or passages of them, that the model embedded; a text embedded before is not embedded again.
+    pub embedded: usize,
+    /// Documents that took the vector of the same text: of another document or their own earlier version, in this call or one
+    /// before it.
+    #[serde(default)]
+    pub reused: usize,
+    /// Documents whose text is longer than the model reads, so that only its beginning counts; none where texts are cut into
+    /// passages.
+    pub truncated: usize,
+}
+
+impl Collection {
+    /// Writes documents, each replacing the one of the same key. All of them or none; durable when this returns.
+    ///
+    /// Text is embedded by the collection's model, unless the same text was stored under the same key before, or under any key
+    /// since this process opened the collection. A document that is there already, exactly so, is left alone.
+    ///
+    /// While the collection is searched, writes that outrun compaction wait for it, at most as long as
+    /// [`Options::pace_writes`](crate::Options::pace_writes) says: a search compares new documents one by one. A bulk load
+    /// without searches beside it goes at full speed.
+    ///
+    /// # Errors
+    /// A duplicate key, a document without text or vector, a vector of another dimension or with NaN or where texts are cut
+    /// into passages, a text that is empty or over 16 MiB; failures of the model or the disk. Nothing is written then.
+    pub fn upsert(&self, documents: Vec<Document>) -> Result<Upserted> {
+        self.check_writable("write documents")?;
+        let mut rows = Rows::prepare(&self.core, documents)?;
+        rows.embed(&self.core)?;
+        rows.commit(&self.core)
+    }
+}
 
 /// Documents on their way into the store.
 pub(crate) struct Rows {
     rows: Vec<Row>,
-    /// What the store held already, exactly so, at the write numbered `sequence`.
+    /// What the backend held already, exactly so, at the write numbered `sequence`.
     unchanged: Vec<Unchanged>,
     sequence: u64,
     /// Distinct texts that need vectors; rows refer to them by position.
@@ -48,39 +91,12 @@ struct Row {
     vectors: Source,
 }
 
-/// A row that need not be written as long as the store holds its version `id`.
-struct Unchanged {
-    id: i64,
-    row: Row,
-}
-
 /// Where a row's vectors come from.
 enum Source {
     /// They are here, one behind the other.
     Given(Vec<f32>),
     /// They are those of the texts at these positions.
     Embed(Vec<usize>),
-}
-
-/// What the store holds under the keys of these documents, where it has the same text.
-fn stored(
-    core: &Core,
-    reader: &Reader<'_>,
-    documents: &[Document],
-) -> Result<Vec<Option<(Record, Parts)>>> {
-    let keys = documents.iter().map(|document| document.key.clone());
-    let records = reader.get(&keys.collect::<Vec<Key>>(), !core.has_passages())?;
-    let with_parts = |(document, record): (&Document, Option<Record>)| {
-        let Some(mut record) = record.filter(|record| record.text == document.text) else {
-            return Ok(None);
-        };
-        let parts = match record.vector.take() {
-            Some(vector) => (Vec::new(), vector),
-            None => passages_of(reader, record.id)?,
-        };
-        Ok(Some((record, parts)))
-    };
-    documents.iter().zip(records).map(with_parts).collect()
 }
 
 impl Rows {
@@ -91,12 +107,11 @@ impl Rows {
         for document in &mut documents {
             complete(core, &gauge, document)?;
         }
-        let reader = core.read()?;
-        let stored = stored(core, &reader, &documents)?;
+        let versions = core.backend.versions(&documents)?;
         let mut rows = Self {
             rows: Vec::with_capacity(documents.len()),
             unchanged: Vec::new(),
-            sequence: reader.sequence(),
+            sequence: versions.sequence,
             texts: Vec::new(),
             prints: Vec::new(),
             made: Vec::new(),
@@ -104,10 +119,9 @@ impl Rows {
             claimed: Vec::new(),
             done: Upserted::default(),
         };
-        drop(reader);
         let mut known = HashMap::new();
-        for (document, stored) in documents.into_iter().zip(stored) {
-            rows.take(core, document, stored, &mut known)?;
+        for (document, version) in documents.into_iter().zip(versions.found) {
+            rows.take(core, document, version, &mut known)?;
         }
         Ok(rows)
     }
@@ -116,30 +130,35 @@ impl Rows {
         &mut self,
         core: &Core,
         document: Document,
-        stored: Option<(Record, Parts)>,
+        version: Option<Version>,
         known: &mut HashMap<String, usize>,
     ) -> Result<()> {
-        let Some((record, (passages, vectors))) = stored else {
+        let Some(version) = version else {
             return self.push(core, document, None, known);
         };
         let same_vector = document
             .vector
             .as_ref()
-            .is_none_or(|vector| *vector == vectors);
+            .is_none_or(|vector| *vector == version.vectors);
         // A key is given back in the form in which it was last written: `17` or `"17"`.
         let same_form =
-            std::mem::discriminant(&record.key) == std::mem::discriminant(&document.key);
-        if !same_form || !same_vector || record.metadata != document.metadata {
-            return self.push(core, document, Some((passages, vectors)), known);
+            std::mem::discriminant(&version.key) == std::mem::discriminant(&document.key);
+        if !same_form || !same_vector || version.metadata != document.metadata {
+            return self.push(
+                core,
+                document,
+                Some((version.passages, version.vectors)),
+                known,
+            );
         }
         self.unchanged.push(Unchanged {
-            id: record.id,
-            row: Row {
+            id: version.id,
+            row: batch::Row {
                 key: document.key,
                 text: document.text,
                 metadata: document.metadata,
-                passages,
-                vectors: Source::Given(vectors),
+                passages: version.passages,
+                vectors: version.vectors,
             },
         });
         Ok(())
@@ -149,7 +168,7 @@ impl Rows {
         &mut self,
         core: &Core,
         document: Document,
-        reuse: Option<Parts>,
+        reuse: Option<(Vec<Range<usize>>, Vec<f32>)>,
         known: &mut HashMap<String, usize>,
     ) -> Result<()> {
         let Document {
@@ -205,87 +224,44 @@ impl Rows {
     }
 
     /// Commits the rows in one transaction and shows them to searches.
-    pub(crate) fn commit(mut self, core: &Core) -> Result<Upserted> {
-        let writing = match self.rows.is_empty() {
-            true => core.start_writing()?,
-            false => core.start_adding()?,
-        };
-        self.recheck(core)?;
-        self.done.unchanged = self.unchanged.len();
-        if self.rows.is_empty() {
-            return Ok(self.done);
+    fn commit(mut self, core: &Core) -> Result<Upserted> {
+        let (mut rows, mut texts) = (Vec::new(), Vec::new());
+        for row in std::mem::take(&mut self.rows) {
+            let (row, positions) = self.complete(row);
+            rows.push(row);
+            texts.push(positions);
         }
-        let vectors: Vec<Cow<'_, [f32]>> = self.rows.iter().map(|row| self.vectors(row)).collect();
-        let documents: Vec<NewDocument<'_>> = self
-            .rows
-            .iter()
-            .zip(&vectors)
-            .map(|(row, vector)| row.as_new(vector))
-            .collect();
-        let written = core.store.upsert(&documents)?;
-        let ids = self.rows.iter().zip(&written.ids);
-        let ids: Vec<i64> = ids.flat_map(|(row, id)| row.vector_ids(*id)).collect();
-        core.join(&ids, &vectors.concat(), &written.replaced, written.sequence)?;
-        drop(writing);
-        self.note(core, &written.ids);
-        self.done.updated = written.updated;
-        self.done.added = written.ids.len() - written.updated;
+        let batch = Batch {
+            rows,
+            unchanged: std::mem::take(&mut self.unchanged),
+            sequence: self.sequence,
+        };
+        let caller = Caller::current();
+        let stored = core.backend.upsert(batch, &|| caller.has_left())?;
+        self.note(core, &stored.ids, &texts);
+        self.done.unchanged = stored.unchanged;
+        self.done.updated = stored.updated;
+        self.done.added = stored.ids.len() - stored.updated;
         Ok(self.done)
     }
 
-    /// Takes in the rows that were unchanged and that another thread has replaced or deleted since, so that all documents of
-    /// a batch are there when it is committed.
-    fn recheck(&mut self, core: &Core) -> Result<()> {
-        let reader = core.read()?;
-        if self.unchanged.is_empty() || reader.sequence() == self.sequence {
-            return Ok(());
-        }
-        let keys: Vec<Key> = self
-            .unchanged
-            .iter()
-            .map(|unchanged| unchanged.row.key.clone())
-            .collect();
-        let stored = reader.get(&keys, false)?;
-        for (unchanged, stored) in std::mem::take(&mut self.unchanged).into_iter().zip(stored) {
-            if stored.is_some_and(|stored| stored.id == unchanged.id) {
-                self.unchanged.push(unchanged);
-            } else {
-                self.rows.push(unchanged.row);
+    /// A row with its vectors, and the positions of the texts that they are of.
+    fn complete(&self, row: Row) -> (batch::Row, Vec<usize>) {
+        let (vectors, texts) = match row.vectors {
+            Source::Given(vectors) => (vectors, Vec::new()),
+            Source::Embed(texts) => {
+                let made = texts.iter().filter_map(|at| self.made[*at].as_ref());
+                let vectors = made.flat_map(|made| &made.vector).copied().collect();
+                (vectors, texts)
             }
-        }
-        Ok(())
-    }
-
-    /// The vectors of a row, one behind the other.
-    fn vectors<'a>(&'a self, row: &'a Row) -> Cow<'a, [f32]> {
-        let made = |at: &usize| match self.made.get(*at) {
-            Some(Some(made)) => made.vector.as_slice(),
-            Some(None) | None => &[],
         };
-        match &row.vectors {
-            Source::Given(vectors) => Cow::Borrowed(vectors),
-            Source::Embed(texts) => match texts.as_slice() {
-                [text] => Cow::Borrowed(made(text)),
-                texts => Cow::Owned(texts.iter().flat_map(made).copied().collect()),
-            },
-        }
-    }
-}
-
-impl Row {
-    fn as_new<'a>(&'a self, vector: &'a [f32]) -> NewDocument<'a> {
-        NewDocument {
-            key: &self.key,
-            text: self.text.as_deref(),
-            metadata: &self.metadata,
-            passages: &self.passages,
-            vector,
-        }
-    }
-
-    /// The ids of the vectors of the document `id`, of which the last is its own.
-    fn vector_ids(&self, id: i64) -> RangeInclusive<i64> {
-        let others = self.passages.len().saturating_sub(1);
-        id - i64::try_from(others).unwrap_or(0)..=id
+        let row = batch::Row {
+            key: row.key,
+            text: row.text,
+            metadata: row.metadata,
+            passages: row.passages,
+            vectors,
+        };
+        (row, texts)
     }
 }

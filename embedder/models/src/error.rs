@@ -9,6 +9,14 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
+    /// No cache folder was named.
+    #[error(
+        "no folder of models was named, so the model {name:?} cannot be found: name one, such as `default_home()`"
+    )]
+    NoHome {
+        /// The model.
+        name: String,
+    },
     /// The model is not in the cache folder.
     #[error("there is no model {name:?} in {}: it holds {}; `make setup` fetches the default model, `vinedb models pull` others", folder.display(), list(known))]
     UnknownModel {

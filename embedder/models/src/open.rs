@@ -9,7 +9,7 @@ use std::{
 use embedder::{Embed, Identity, OnnxEmbedder, OnnxReranker};
 
 use crate::{
-    error::Result,
+    error::{Error, Result},
     home::{DEFAULT_MODEL, folder_of, runtime_library},
 };
 
@@ -18,12 +18,12 @@ use crate::{
 /// # Errors
 /// When the model or ONNX Runtime is missing or cannot be loaded.
 pub fn open(home: &Path, name: &str) -> Result<Arc<dyn Embed>> {
-    Models::new(home.to_owned(), None, embedder::Options::default()).open(name)
+    Models::new(Some(home.to_owned()), None, embedder::Options::default()).open(name)
 }
 
 /// The models of one cache folder, and one of the caller's own.
 pub struct Models {
-    home: PathBuf,
+    home: Option<PathBuf>,
     custom: Option<Arc<dyn Embed>>,
     options: embedder::Options,
     open: Mutex<HashMap<String, Arc<dyn Embed>>>,
@@ -31,9 +31,14 @@ pub struct Models {
 }
 
 impl Models {
-    /// Those in `home`, run with `options`. `custom` takes the place of the model of its name, and is the default.
+    /// Those in `home`, if there is such a folder, run with `options`. `custom` takes the place of the model of its name, and is
+    /// the default.
     #[must_use]
-    pub fn new(home: PathBuf, custom: Option<Arc<dyn Embed>>, options: embedder::Options) -> Self {
+    pub fn new(
+        home: Option<PathBuf>,
+        custom: Option<Arc<dyn Embed>>,
+        options: embedder::Options,
+    ) -> Self {
         Self {
             home,
             custom,
@@ -60,7 +65,10 @@ impl Models {
         if let Some(custom) = self.custom(name) {
             return Ok(custom.identity().clone());
         }
-        Ok(embedder::identity(name, &folder_of(&self.home, name)?)?)
+        Ok(embedder::identity(
+            name,
+            &folder_of(self.home(name)?, name)?,
+        )?)
     }
 
     /// How many tokens of a text the model `name` reads, special tokens excluded, without opening it.
@@ -70,7 +78,7 @@ impl Models {
     pub fn room(&self, name: &str) -> Result<usize> {
         match self.custom(name) {
             Some(custom) => Ok(custom.room()),
-            None => Ok(embedder::room(&folder_of(&self.home, name)?)?),
+            None => Ok(embedder::room(&folder_of(self.home(name)?, name)?)?),
         }
     }
 
@@ -86,11 +94,11 @@ impl Models {
         if let Some(model) = open.get(name) {
             return Ok(Arc::clone(model));
         }
-        let folder = folder_of(&self.home, name)?;
+        let folder = folder_of(self.home(name)?, name)?;
         let model: Arc<dyn Embed> = Arc::new(OnnxEmbedder::open(
             name,
             &folder,
-            &runtime_library(&self.home),
+            &runtime_library(self.home(name)?),
             &self.options,
         )?);
         open.insert(name.to_owned(), Arc::clone(&model));
@@ -109,11 +117,17 @@ impl Models {
         if let Some(model) = open.get(name) {
             return Ok(Arc::clone(model));
         }
-        let folder = folder_of(&self.home, name)?;
-        let runtime = runtime_library(&self.home);
+        let folder = folder_of(self.home(name)?, name)?;
+        let runtime = runtime_library(self.home(name)?);
         let model = Arc::new(OnnxReranker::open(&folder, &runtime, &self.options)?);
         open.insert(name.to_owned(), Arc::clone(&model));
         Ok(model)
+    }
+
+    fn home(&self, name: &str) -> Result<&Path> {
+        self.home.as_deref().ok_or_else(|| Error::NoHome {
+            name: name.to_owned(),
+        })
     }
 
     fn custom(&self, name: &str) -> Option<&Arc<dyn Embed>> {

@@ -81,7 +81,10 @@ fn measured(set: &Set, size: usize) -> Result<Vec<Vec<String>>, Failure> {
             auto.to_string(),
             kind.to_owned(),
             format!("{build:.1}"),
-            format!("{:.1}", stats.memory_bytes as f64 / f64::from(1 << 20)),
+            format!(
+                "{:.1}",
+                stats.local.as_ref().unwrap().memory_bytes as f64 / f64::from(1 << 20)
+            ),
             format!("{milliseconds:.3}"),
             format!("{recall:.3}"),
             stats.explanation,

@@ -156,7 +156,12 @@ impl Bench<'_> {
         rows.push(vec![
             name.to_owned(),
             live.len().to_string(),
-            format!("{}, {}, {}", stats.sealed, stats.fresh, stats.deleted),
+            format!(
+                "{}, {}, {}",
+                stats.local.as_ref().unwrap().sealed,
+                stats.local.as_ref().unwrap().fresh,
+                stats.local.as_ref().unwrap().deleted
+            ),
             format!("{recall:.4}"),
             before.map_or_else(String::new, |before| format!("{:+.4}", recall - before)),
             lost.to_string(),

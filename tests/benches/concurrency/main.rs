@@ -123,7 +123,11 @@ impl Bench {
                 busy.cell(),
                 format!("{ratio:.2}"),
                 format!("{rate:.0}"),
-                format!("{}, {}", stats.sealed, stats.fresh),
+                format!(
+                    "{}, {}",
+                    stats.local.as_ref().unwrap().sealed,
+                    stats.local.as_ref().unwrap().fresh
+                ),
             ],
         ))
     }

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use vinedb::{Collection, CollectionConfig, Database, Document, Query};
+use vinedb::{Collection, CollectionConfig, Document, Options, Query};
 use vinedb_tests::measure::{self, Failure, median, spread};
 
 /// Texts that lie in the collection before.
@@ -17,7 +17,7 @@ const TIME: Duration = Duration::from_secs(6);
 /// Measures in turns, and prints.
 pub(crate) fn report(texts: &[String], passes: usize) -> Result<(), Failure> {
     let folder = tempfile::tempdir()?;
-    let database = Database::open(folder.path())?;
+    let database = Options::from_env().open(folder.path())?;
     let collection = database.create_collection("reviews", CollectionConfig::embedded())?;
     let import = Import {
         collection: &collection,

@@ -3,7 +3,7 @@
 use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Args;
-use vinedb::{Border, Device, Filter, IndexSpec, K, Metric};
+use vinedb::{Filter, IndexSpec, Metric, cluster::K, embed::Border, index::Device};
 
 use super::parse::{at_least_one, border, filter};
 

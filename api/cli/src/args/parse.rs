@@ -1,7 +1,7 @@
 //! Values of options, checked in themselves before anything is opened.
 
 use ::models::Pooling;
-use vinedb::{Border, Filter, MAX_TOP_K};
+use vinedb::{Filter, Query, embed::Border};
 
 pub(super) fn filter(json: &str) -> Result<Filter, String> {
     serde_json::from_str(json).map_err(|error| error.to_string())
@@ -25,9 +25,9 @@ pub(super) fn at_least_one(text: &str) -> Result<usize, String> {
 }
 
 pub(super) fn top_k(text: &str) -> Result<usize, String> {
-    let expected = format!("1 to {MAX_TOP_K}");
+    let expected = format!("1 to {}", Query::MAX_TOP_K);
     match whole(text, &expected)? {
-        number if (1..=MAX_TOP_K).contains(&number) => Ok(number),
+        number if (1..=Query::MAX_TOP_K).contains(&number) => Ok(number),
         number => Err(format!("{number} was given, {expected} was expected")),
     }
 }

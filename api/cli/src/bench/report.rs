@@ -67,7 +67,11 @@ pub(super) fn print(bench: &Bench<'_>, mut measured: Vec<Measured>, output: &Out
         thousands(bench.queries.len() as u64),
         bench.args.top_k,
         thousands(stats.documents),
-        stats.index.as_deref().unwrap_or("none"),
+        stats
+            .local
+            .as_ref()
+            .and_then(|local| local.index.as_deref())
+            .unwrap_or("none"),
         bench.args.threads,
         bench.args.passes
     );

@@ -1,7 +1,7 @@
 //! What a bench searches: the collection, the queries, and the ways in which they are asked.
 
 use anyhow::Result;
-use vinedb::{Collection, Key, Query, SearchParams, with_threads};
+use vinedb::{Collection, Key, Query, SearchParams, index::with_threads};
 
 use super::timing::{Timing, side_by_side};
 use crate::{args, interrupt::Interrupt, progress::Steps};

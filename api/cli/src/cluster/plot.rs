@@ -12,7 +12,7 @@ use plotters::{
     prelude::*,
     style::text_anchor::{HPos, Pos, VPos},
 };
-use vinedb::{Clusters, Place};
+use vinedb::cluster::{Clusters, Place};
 
 const WIDTH: u32 = 1280;
 const HEIGHT: u32 = 800;

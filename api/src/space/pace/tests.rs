@@ -3,10 +3,17 @@
 use std::thread;
 
 use super::*;
-use crate::{Collection, CollectionConfig, Database, Document, Key, Options, Query};
+use crate::{
+    Collection, CollectionConfig, Database, Document, Options, Query, Result, embed::Caller,
+    space::Space,
+};
 
 /// More than makes a compaction due where nothing is sealed, and than writes may run ahead of it.
 const MANY: i64 = 5_000;
+
+fn space(collection: &Collection) -> &Space {
+    &collection.core.local().space
+}
 
 /// A database whose collection `c`, of a kind that does not compare everything, has many fresh rows; a compaction
 /// seems to run.
@@ -18,7 +25,7 @@ fn crowded(options: Options) -> (tempfile::TempDir, Database, Collection) {
     let collection = database
         .create_collection("c", config.index(index))
         .unwrap();
-    collection.core.background.store(true, Ordering::SeqCst);
+    space(&collection).background.store(true, Ordering::SeqCst);
     write(&collection, 0..MANY).unwrap();
     (folder, database, collection)
 }
@@ -38,7 +45,7 @@ fn search(collection: &Collection) {
 }
 
 fn waits(collection: &Collection) -> u64 {
-    *collection.core.pace.lock()
+    *space(collection).pace.lock()
 }
 
 /// Waits until a write does, or has ended, which it should not have.
@@ -52,13 +59,13 @@ fn await_wait(collection: &Collection, writer: &thread::ScopedJoinHandle<'_, Res
 /// As if somebody searched for as long as the test lasts.
 fn be_searched(collection: &Collection) {
     search(collection);
-    let pace = &collection.core.pace;
+    let pace = &space(collection).pace;
     pace.searched(Instant::now() + Duration::from_secs(86_400));
 }
 
 fn end_compaction(collection: &Collection) {
-    collection.core.background.store(false, Ordering::SeqCst);
-    collection.core.pace.look_again();
+    space(&collection).background.store(false, Ordering::SeqCst);
+    space(&collection).pace.look_again();
 }
 
 fn patient() -> Options {
@@ -80,12 +87,12 @@ fn a_write_that_outruns_compaction_waits_for_its_end_while_somebody_searches() {
         be_searched(&collection);
         let writer = scope.spawn(|| write(&collection, MANY..MANY + 10));
         await_wait(&collection, &writer);
-        assert_eq!(collection.get(&[Key::from(MANY)]).unwrap().len(), 0);
-        collection.delete(&[Key::from(0)]).unwrap();
+        assert_eq!(collection.get([MANY]).unwrap().len(), 0);
+        collection.delete([0]).unwrap();
         end_compaction(&collection);
         writer.join().unwrap().unwrap();
     });
-    assert_eq!(collection.get(&[Key::from(MANY)]).unwrap().len(), 1);
+    assert_eq!(collection.get([MANY]).unwrap().len(), 1);
 }
 
 #[test]
@@ -101,18 +108,18 @@ fn no_patience_no_waiting() {
 fn few_fresh_rows_no_compaction_and_an_index_that_compares_everything_hold_nobody_up() {
     let (_folder, database, collection) = crowded(patient());
     be_searched(&collection);
-    assert!(collection.core.is_crowded());
+    assert!(space(&collection).is_crowded());
     end_compaction(&collection);
-    assert!(!collection.core.is_crowded(), "no compaction runs");
+    assert!(!space(&collection).is_crowded(), "no compaction runs");
 
     let exact = database
         .create_collection("e", CollectionConfig::given(2))
         .unwrap();
-    exact.core.background.store(true, Ordering::SeqCst);
+    space(&exact).background.store(true, Ordering::SeqCst);
     write(&exact, 0..MANY).unwrap();
     be_searched(&exact);
     assert!(
-        !exact.core.is_crowded(),
+        !space(&exact).is_crowded(),
         "sealed rows are compared one by one, too"
     );
     end_compaction(&exact);
@@ -120,10 +127,10 @@ fn few_fresh_rows_no_compaction_and_an_index_that_compares_everything_hold_nobod
     let index: engine::IndexSpec = "hnsw_rs(m=4,ef_construction=8)".parse().unwrap();
     let config = CollectionConfig::given(2).index(index);
     let few = database.create_collection("f", config).unwrap();
-    few.core.background.store(true, Ordering::SeqCst);
+    space(&few).background.store(true, Ordering::SeqCst);
     write(&few, 0..4_500).unwrap();
     be_searched(&few);
-    assert!(!few.core.is_crowded(), "few are fresh");
+    assert!(!space(&few).is_crowded(), "few are fresh");
     end_compaction(&few);
 }
 

@@ -9,9 +9,11 @@ use engine::{
 };
 
 use crate::{
-    Result,
-    space::measure::{CANDIDATE_MICROS, NEAREST},
-    space::view::View,
+    error::Result,
+    space::{
+        measure::{CANDIDATE_MICROS, NEAREST},
+        view::View,
+    },
 };
 
 /// Microseconds that comparing a vector in memory takes, and what each of its components adds: at 384 dimensions 10,000

@@ -6,9 +6,9 @@
 use engine::{Hit, IdSet, Index, Kind, Select};
 use storage::Reader;
 
+use super::plan::Setting;
 use crate::{
-    Result,
-    search::plan::Setting,
+    error::Result,
     space::view::{View, merge},
 };
 

@@ -1,109 +1,52 @@
 //! Collections that cut long texts into passages: what has a vector there, and how passages and documents lead to each other.
 //!
-//! A document's passages have ids of their own, of the same ascending sequence as documents, and the last of them is the
-//! document's. Where a collection does not cut, an id is a document's, and nothing here asks the store for anything more. Who
-//! cuts is the embedder, and who finds passages `search`.
+//! A document's passages have ids of their own, from the same ascending sequence as documents, and the last of them is the
+//! document's. Where texts are not cut, an id is a document's, and nothing here costs the store another read. The embedder cuts
+//! texts, and `search` finds passages.
 
 use std::{collections::HashSet, ops::Range};
 
-use embedder::{Chunk, MIN_PASSAGE_TOKENS};
 use engine::Hit;
-use serde::{Deserialize, Serialize};
-use storage::{Reader, Record};
+use storage::{Key, Reader, Record};
 
-use crate::{Error, Result, collection::Core};
+use super::Local;
+use crate::{
+    answer::Passage,
+    backend::batch::Worded,
+    error::{Error, Result},
+};
 
-/// The most passages of a document that a search for what is like it starts from.
+/// The most passages of a document that a search for similar documents starts from.
 const MOST_ORIGINS: usize = 32;
 
-/// Words of a document that a search found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Passage {
-    /// Where it begins in the document's text, in bytes.
-    pub start: usize,
-    /// The byte behind it.
-    pub end: usize,
-    /// The words themselves.
-    pub text: String,
-}
-
-impl Passage {
-    fn of(record: &Record, place: &storage::Passage) -> Self {
-        Self {
-            start: place.start,
-            end: place.end,
-            text: words(record.text.as_deref(), place).to_owned(),
-        }
-    }
-}
-
-/// The words of a passage; none where they are not in the text, as only in a damaged file.
+/// The text of a passage; empty where the document has no such bytes, which happens only in a damaged file.
 fn words<'t>(text: Option<&'t str>, place: &storage::Passage) -> &'t str {
     let words = text.and_then(|text| text.get(place.start..place.end));
     words.unwrap_or_default()
 }
 
-/// A document that a search found, and what of it.
+fn passage(record: &Record, place: &storage::Passage) -> Passage {
+    Passage {
+        start: place.start,
+        end: place.end,
+        text: words(record.text.as_deref(), place).to_owned(),
+    }
+}
+
+/// A document that a search found, and the passage of it.
 pub(crate) struct Found {
     pub(crate) distance: f32,
     pub(crate) record: Record,
     pub(crate) passage: Option<Passage>,
 }
 
-/// Which bytes of a document's text have vectors, none where it is not cut, and the vectors, one behind the other.
-pub(crate) type Parts = (Vec<Range<usize>>, Vec<f32>);
+/// Which bytes of a document's text have vectors, none where it is not cut, and the row-major vectors.
+pub(super) type Parts = (Vec<Range<usize>>, Vec<f32>);
 
-/// A text and its vector.
-pub(crate) type Worded = (String, Vec<f32>);
-
-/// Checks what can be checked without the model.
-pub(crate) fn check_chunk(chunk: &Chunk) -> Result<()> {
-    let Chunk {
-        tokens, overlap, ..
-    } = *chunk;
-    if tokens < MIN_PASSAGE_TOKENS {
-        let expected = format!("{MIN_PASSAGE_TOKENS} or more");
-        return Err(Error::invalid("chunk.tokens", tokens, expected));
-    }
-    if overlap > tokens / 2 {
-        let expected = format!("0 to {}, half of chunk.tokens", tokens / 2);
-        return Err(Error::invalid("chunk.overlap", overlap, expected));
-    }
-    Ok(())
-}
-
-/// Checks that the model reads a passage to its end: `room` tokens.
-pub(crate) fn check_room(chunk: &Chunk, model: &str, room: usize) -> Result<()> {
-    if chunk.tokens <= room {
-        return Ok(());
-    }
-    let expected = match room < MIN_PASSAGE_TOKENS {
-        true => format!("no chunk with the model {model}, which reads {room} tokens of a text,"),
-        false => format!("{MIN_PASSAGE_TOKENS} to {room}, as many as the model {model} reads,"),
-    };
-    Err(Error::invalid("chunk.tokens", chunk.tokens, expected))
-}
-
-impl Core {
+impl Local {
     /// Whether texts are cut, so that documents have passages.
     pub(crate) fn has_passages(&self) -> bool {
-        self.locked.config.chunk.is_some()
-    }
-
-    /// The passages of a text; none where texts are not cut.
-    pub(crate) fn cut(&self, text: &str) -> Result<Vec<Range<usize>>> {
-        match &self.locked.config.chunk {
-            Some(chunk) => Ok(embedder::passages(self.model()?.as_ref(), text, chunk)?),
-            None => Ok(Vec::new()),
-        }
-    }
-
-    /// How many vectors there are.
-    pub(crate) fn vector_count(&self, reader: &Reader<'_>) -> Result<u64> {
-        match self.has_passages() {
-            true => Ok(reader.passage_count()?),
-            false => Ok(reader.count(None)?),
-        }
+        self.space.shape.passages
     }
 
     /// The ids under which the vectors of these documents stand. Ascending, where those of the documents are.
@@ -115,13 +58,19 @@ impl Core {
         Ok(passages.iter().map(|passage| passage.id).collect())
     }
 
-    /// The vectors from which a search for what is like a document starts: those of its passages, of a great many some that are
-    /// spread evenly; and how many passages there are.
-    pub(crate) fn origins(
-        &self,
-        reader: &Reader<'_>,
-        document: &Record,
-    ) -> Result<(Vec<f32>, usize)> {
+    pub(crate) fn vectors_of(&self, key: &Key) -> Result<(Vec<f32>, usize)> {
+        let reader = self.read()?;
+        let record = reader.get(std::slice::from_ref(key), !self.has_passages())?;
+        let record = record.into_iter().flatten().next();
+        let record = record.ok_or_else(|| Error::UnknownKey { key: key.clone() })?;
+        match record.vector {
+            Some(vector) => Ok((vector, 0)),
+            None => self.origins(&reader, &record),
+        }
+    }
+
+    /// The vectors of a document's passages, of a great many an evenly spread few; and how many passages there are.
+    fn origins(&self, reader: &Reader<'_>, document: &Record) -> Result<(Vec<f32>, usize)> {
         let ids = self.vector_ids(reader, vec![document.id])?;
         let all = ids.len();
         let few: Vec<i64> = match ids.len() {
@@ -135,7 +84,8 @@ impl Core {
     }
 
     /// The text and the vector that stand under each of these ids, those of passages among them.
-    pub(crate) fn texts_of(&self, reader: &Reader<'_>, ids: &[i64]) -> Result<Vec<Option<Worded>>> {
+    pub(crate) fn texts_of(&self, ids: &[i64]) -> Result<Vec<Option<Worded>>> {
+        let reader = self.read()?;
         if !self.has_passages() {
             let both = |record: Record| Some((record.text?, record.vector?));
             let records = reader.records(ids, true)?;
@@ -144,7 +94,7 @@ impl Core {
                 .map(|record| record.and_then(both))
                 .collect());
         }
-        // One document's passages mostly come one behind the other, and its text may be long.
+        // Passages of one document are mostly adjacent, and its text may be long.
         let mut last: Option<Record> = None;
         let mut texts = Vec::with_capacity(ids.len());
         for (place, vector) in reader.passages(ids)?.into_iter().zip(reader.vectors(ids)?) {
@@ -164,8 +114,7 @@ impl Core {
         Ok(texts)
     }
 
-    /// The vector of each of these documents; of one with passages, what they have in common: the mean of theirs, scaled to length
-    /// 1 where only the direction counts.
+    /// The vector of each of these documents; of one with passages, the mean of theirs, scaled to length 1 where `spherical`.
     pub(crate) fn document_vectors(
         &self,
         reader: &Reader<'_>,
@@ -182,8 +131,8 @@ impl Core {
         documents.iter().map(mean).collect()
     }
 
-    /// The documents behind hits, nearest first, each once, with the nearest of its passages; what is no longer alive drops out.
-    /// With passages, `most` documents are enough.
+    /// The documents behind hits, nearest first, each once, with the nearest of its passages; dead ids drop out. With passages,
+    /// at most `most` documents.
     pub(crate) fn found(
         &self,
         reader: &Reader<'_>,
@@ -208,7 +157,7 @@ impl Core {
 }
 
 /// Where the passages of a document lie, and their vectors.
-pub(crate) fn passages_of(reader: &Reader<'_>, document: i64) -> Result<Parts> {
+pub(super) fn passages_of(reader: &Reader<'_>, document: i64) -> Result<Parts> {
     let passages = reader.passages_of(&[document])?;
     let ids: Vec<i64> = passages.iter().map(|passage| passage.id).collect();
     let vectors = reader.vectors(&ids)?.into_iter().flatten();
@@ -244,14 +193,14 @@ fn nearest_passages(
         }
         found.push(Found {
             distance: *distance,
-            passage: Some(Passage::of(&record, place)),
+            passage: Some(passage(&record, place)),
             record,
         });
     }
     Ok(found)
 }
 
-/// None of no vectors.
+/// The mean of row vectors; `None` of none.
 fn mean(vectors: impl Iterator<Item = Vec<f32>>, spherical: bool) -> Option<Vec<f32>> {
     let mut count = 0.0_f32;
     let sum = vectors.reduce(|mut sum, vector| {
