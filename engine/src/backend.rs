@@ -16,7 +16,7 @@ use std::ops::ControlFlow;
 use crate::effort::{Breadth, Effort};
 use crate::exact::Exact;
 #[cfg(feature = "faiss")]
-use crate::ffi::RawIndex;
+use crate::ffi::{Access, OwnedIndex, RawIndex};
 use crate::foreign::Found;
 use crate::graph::{Graph, Shape};
 use crate::scan::Rows;
@@ -26,7 +26,7 @@ use crate::{Error, Hit, IdSet, Kind, Metric, Result, Select, threads};
 /// An index under its ids.
 pub(crate) enum Backend {
     #[cfg(feature = "faiss")]
-    Faiss(RawIndex),
+    Faiss(Access),
     Graph(Graph),
     Exact(Exact),
 }
@@ -67,12 +67,17 @@ impl Backend {
             Some(Ours::Graph(shape)) => Ok(Self::Graph(Graph::new(dimension, metric, shape))),
             Some(Ours::Exact) => Ok(Self::Exact(Exact::new(dimension, metric))),
             #[cfg(feature = "faiss")]
-            None => RawIndex::create(dimension, kind, metric).map(Self::Faiss),
+            None => OwnedIndex::create(dimension, kind, metric).map(Self::owned),
             #[cfg(not(feature = "faiss"))]
             None => kind
                 .check(dimension, metric)
                 .map(|()| Self::Exact(Exact::new(dimension, metric))),
         }
+    }
+
+    #[cfg(feature = "faiss")]
+    fn owned(raw: OwnedIndex) -> Self {
+        Self::Faiss(Access::Owned(raw))
     }
 
     /// The id of each row.
@@ -122,7 +127,7 @@ impl Backend {
     ) -> Result<()> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.train(vectors, step),
+            Self::Faiss(raw) => raw.writable()?.train(vectors, step),
             Self::Graph(_) | Self::Exact(_) => Ok(()),
         }
     }
@@ -131,7 +136,7 @@ impl Backend {
     pub(crate) fn remove(&mut self, ids: &IdSet) -> Option<Result<usize>> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => Some(raw.remove(ids)),
+            Self::Faiss(raw) => Some(raw.writable().and_then(|raw| raw.remove(ids))),
             Self::Exact(exact) => Some(Ok(exact.remove(ids))),
             Self::Graph(_) => None,
         }
@@ -141,7 +146,7 @@ impl Backend {
     pub(crate) fn add(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.add(ids, vectors),
+            Self::Faiss(raw) => raw.writable()?.add(ids, vectors),
             Self::Graph(graph) => graph.add(ids, vectors, threads::allowed()),
             Self::Exact(exact) => {
                 exact.add(ids, vectors);
@@ -154,7 +159,7 @@ impl Backend {
     pub(crate) fn store(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.store(ids, vectors),
+            Self::Faiss(raw) => raw.writable()?.store(ids, vectors),
             Self::Graph(_) | Self::Exact(_) => self.add(ids, vectors),
         }
     }
@@ -163,7 +168,7 @@ impl Backend {
     pub(crate) fn link(&mut self, step: &mut dyn FnMut(usize) -> ControlFlow<()>) -> Result<()> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.link(step),
+            Self::Faiss(raw) => raw.writable()?.link(step),
             Self::Graph(_) | Self::Exact(_) => Ok(()),
         }
     }
@@ -176,7 +181,7 @@ impl Backend {
     ) -> Result<()> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.reach(known, step),
+            Self::Faiss(raw) => raw.writable()?.reach(known, step),
             Self::Graph(_) | Self::Exact(_) => Ok(()),
         }
     }
@@ -235,7 +240,7 @@ impl Backend {
     pub(crate) fn try_clone(&self) -> Result<Self> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.try_clone().map(Self::Faiss),
+            Self::Faiss(raw) => raw.try_clone().map(Self::owned),
             Self::Graph(graph) => graph.try_clone().map(Self::Graph),
             Self::Exact(exact) => Ok(Self::Exact(exact.clone())),
         }
@@ -295,7 +300,7 @@ impl Backend {
             metric: raw.metric()?,
             dimension: raw.dimension(),
         };
-        Ok((Self::Faiss(raw), found))
+        Ok((Self::owned(raw), found))
     }
 
     #[cfg(not(feature = "faiss"))]
@@ -312,7 +317,7 @@ impl Backend {
     pub(crate) fn renumber(&mut self, ids: &[i64]) -> Result<()> {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.renumber(ids),
+            Self::Faiss(raw) => raw.writable()?.renumber(ids),
             Self::Graph(_) | Self::Exact(_) => Err(Error::InRust {
                 operation: "number rows",
                 message: "its ids are its own".to_owned(),

@@ -1,9 +1,11 @@
-//! All of this crate's unsafe code: one owned handle to a FAISS index, whose methods are safe whatever they are given.
+//! All of this crate's unsafe code: handles to FAISS indexes, whose methods are safe whatever they are given. What reads is
+//! on [`RawIndex`]; what writes is on [`OwnedIndex`] alone, which a memory-mapped index never is.
 //! The factory is the crate `faiss`'s; what it lacks or does unsoundly goes through the shim (`shim/`). What would
 //! make FAISS abort or read out of bounds is refused here or, for the contents of vectors, by [`crate::vectors`].
 
 use std::ffi::CStr;
 use std::mem::{ManuallyDrop, MaybeUninit};
+use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Once;
 
@@ -29,10 +31,49 @@ use native::{
 
 use crate::{Error, Kind, Metric, Result};
 
-/// One FAISS index with its ids, owned.
+/// One FAISS index with its ids, to be read: in memory, or mapped from a file.
 pub(crate) struct RawIndex {
     map: NonNull<IdMap>,
     dimension: usize,
+}
+
+/// An index that lies in memory as a whole, and so can be changed.
+pub(crate) struct OwnedIndex(RawIndex);
+
+impl Deref for OwnedIndex {
+    type Target = RawIndex;
+
+    fn deref(&self) -> &RawIndex {
+        &self.0
+    }
+}
+
+/// An index that can be changed, or one that cannot.
+pub(crate) enum Access {
+    Owned(OwnedIndex),
+    Mapped(RawIndex),
+}
+
+impl Access {
+    /// # Errors
+    /// [`Error::ReadOnly`] where it is mapped.
+    pub(crate) fn writable(&mut self) -> Result<&mut OwnedIndex> {
+        match self {
+            Self::Owned(index) => Ok(index),
+            Self::Mapped(_) => Err(Error::ReadOnly),
+        }
+    }
+}
+
+impl Deref for Access {
+    type Target = RawIndex;
+
+    fn deref(&self) -> &RawIndex {
+        match self {
+            Self::Owned(index) => index,
+            Self::Mapped(index) => index,
+        }
+    }
 }
 
 // SAFETY: the index has no tie to the thread that made it: FAISS keeps no thread-local state about it.
@@ -48,7 +89,7 @@ impl Drop for RawIndex {
     }
 }
 
-impl RawIndex {
+impl OwnedIndex {
     /// Builds the index of a factory string, with an id map around it.
     /// FAISS's crate knows two metrics; the others are set afterwards, on an index made for the inner product, whose flat
     /// parts are of the general class.
@@ -68,7 +109,7 @@ impl RawIndex {
         let index = ManuallyDrop::new(index);
         let map = NonNull::new(index.inner_ptr())
             .ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        let index = Self {
+        let index = RawIndex {
             map: map.cast(),
             dimension,
         };
@@ -76,9 +117,24 @@ impl RawIndex {
         status(OPERATION, unsafe {
             vinedb_faiss_prepare(index.map.as_ptr(), metric_code(metric), exponent(metric))
         })?;
-        Ok(index)
+        Ok(Self(index))
     }
 
+    /// Adds one row per id. When FAISS fails at it, the index is empty afterwards.
+    pub(crate) fn add(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
+        const OPERATION: &str = "add vectors";
+        let n = self.rows_in(vectors)?;
+        if usize::try_from(n) != Ok(ids.len()) {
+            return Err(failure(OPERATION, "there is not one id per vector"));
+        }
+        // SAFETY: an owned handle, n ids and n × dimension numbers.
+        status(OPERATION, unsafe {
+            vinedb_faiss_add(self.map.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
+        })
+    }
+}
+
+impl RawIndex {
     pub(crate) fn facts(&self) -> Result<Facts> {
         let mut facts = MaybeUninit::uninit();
         // SAFETY: a live handle, and room for one Facts of the same layout.
@@ -103,24 +159,12 @@ impl RawIndex {
         if count == 0 {
             return &[];
         }
-        // SAFETY: a std::vector's `count` elements, which only methods of &mut self move.
+        // SAFETY: a std::vector's `count` elements, which only methods of &mut OwnedIndex move.
         unsafe { std::slice::from_raw_parts(first, count) }
     }
 
-    /// Adds one row per id. When FAISS fails at it, the index is empty afterwards.
-    pub(crate) fn add(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
-        const OPERATION: &str = "add vectors";
-        let n = self.rows_in(vectors)?;
-        if usize::try_from(n) != Ok(ids.len()) {
-            return Err(failure(OPERATION, "there is not one id per vector"));
-        }
-        // SAFETY: an owned handle, n ids and n × dimension numbers.
-        status(OPERATION, unsafe {
-            vinedb_faiss_add(self.map.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
-        })
-    }
-
-    pub(crate) fn try_clone(&self) -> Result<Self> {
+    /// A copy in memory.
+    pub(crate) fn try_clone(&self) -> Result<OwnedIndex> {
         const OPERATION: &str = "copy an index";
         let mut copy = std::ptr::null_mut();
         // SAFETY: a live handle, and room for the new one.
@@ -128,10 +172,10 @@ impl RawIndex {
             vinedb_faiss_clone(self.map.as_ptr(), &raw mut copy)
         })?;
         let map = NonNull::new(copy).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        Ok(Self {
+        Ok(OwnedIndex(Self {
             map,
             dimension: self.dimension,
-        })
+        }))
     }
 
     /// How many vectors a slice has.

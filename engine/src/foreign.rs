@@ -223,7 +223,7 @@ impl Foreign {
             let (previous, id) = (pair[0], pair[1]);
             return Err(Error::IdOrder { id, previous });
         }
-        self.index.raw_mut().renumber(ids)?;
+        self.index.raw_mut()?.renumber(ids)?;
         self.index.set_metric(metric);
         Ok(self.index)
     }

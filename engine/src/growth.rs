@@ -18,20 +18,32 @@ impl Index {
     /// `watch` hears how many of the `expected` vectors are added, for graphs of those that are linked.
     ///
     /// # Errors
-    /// As [`Index::add`]; what `next` and `watch` end with. The index is as new then: empty, and to be trained.
+    /// As [`Index::add`]; what `next` and `watch` end with. The index is as new then, and where one of them panics: empty,
+    /// and to be trained.
     pub fn add_pieces<E: From<crate::Error>>(
         &mut self,
         expected: usize,
         watch: Watch<'_>,
         next: impl FnMut() -> Result<Option<Piece>, E>,
     ) -> Result<(), E> {
-        self.check_writable()?;
-        let added = self.take_pieces(expected, watch, next);
-        if added.is_err() {
-            let fresh = Backend::create(self.dimension(), self.kind(), self.metric())?;
-            self.replace_backend(fresh, 0);
-        }
-        added
+        self.or_empty(|index| index.take_pieces(expected, watch, next))
+    }
+
+    /// Does work that leaves the index unusable where it ends early: then an empty one, to be trained, takes its place,
+    /// also where the work panics in a function of the caller's.
+    pub(crate) fn or_empty<E: From<crate::Error>>(
+        &mut self,
+        work: impl FnOnce(&mut Self) -> Result<(), E>,
+    ) -> Result<(), E> {
+        self.raw_mut()?;
+        let empty = Backend::create(self.dimension(), self.kind(), self.metric())?;
+        let mut unfinished = Unfinished {
+            index: self,
+            empty: Some(empty),
+        };
+        work(unfinished.index)?;
+        unfinished.empty = None;
+        Ok(())
     }
 
     fn take_pieces<E: From<crate::Error>>(
@@ -51,7 +63,7 @@ impl Index {
             self.add_by(Backend::store, &ids, &vectors)?;
         }
         let total = self.len() - before;
-        self.raw_mut()
+        self.raw_mut()?
             .link(&mut |linked| adding(watch, linked, total))?;
         Ok(())
     }
@@ -75,15 +87,30 @@ impl Index {
     pub fn reach(&mut self, known: usize, watch: Watch<'_>) -> Result<()> {
         let total = self.len().saturating_sub(known);
         let all = known == 0;
+        self.raw_mut()?;
         if all {
             self.reached = 0;
         }
-        self.raw_mut()
+        self.raw_mut()?
             .reach(known, &mut |sought| adding(watch, sought, total))?;
         if all {
             self.reached = self.len();
         }
         Ok(())
+    }
+}
+
+/// Empties its index when it goes out of scope, unless the work on it has come to its end.
+struct Unfinished<'a> {
+    index: &'a mut Index,
+    empty: Option<Backend>,
+}
+
+impl Drop for Unfinished<'_> {
+    fn drop(&mut self) {
+        if let Some(empty) = self.empty.take() {
+            self.index.replace_backend(empty, 0);
+        }
     }
 }
 

@@ -64,7 +64,7 @@ impl Index {
         self
     }
 
-    pub(crate) fn check_writable(&self) -> Result<()> {
+    fn check_writable(&self) -> Result<()> {
         if self.read_only {
             return Err(Error::ReadOnly);
         }
@@ -82,13 +82,18 @@ impl Index {
         self.metric = metric;
     }
 
-    /// Has the index, which is trained or empty, be held by another back end.
+    /// Puts a back end that is trained or empty in the place of the one there is.
     pub(crate) fn replace_backend(&mut self, raw: Backend, trained_on: usize) {
-        (self.raw, self.trained_on, self.reached) = (raw, trained_on, 0);
+        (self.raw, self.trained_on, self.reached, self.curve) = (raw, trained_on, 0, None);
     }
 
-    pub(crate) fn raw_mut(&mut self) -> &mut Backend {
-        &mut self.raw
+    /// What is to be changed. Nothing else gives a back end that can be, so that no change forgets to ask.
+    ///
+    /// # Errors
+    /// [`Error::ReadOnly`].
+    pub(crate) fn raw_mut(&mut self) -> Result<&mut Backend> {
+        self.check_writable()?;
+        Ok(&mut self.raw)
     }
 
     pub(crate) fn raw(&self) -> &Backend {
@@ -188,7 +193,7 @@ impl Index {
         }
         self.check_growth(ids.len())?;
         self.curve = None;
-        take(&mut self.raw, ids, &new).inspect_err(|_| self.reached = 0)
+        take(self.raw_mut()?, ids, &new).inspect_err(|_| self.reached = 0)
     }
 
     /// A kind that is built at one go takes all its vectors at once, and enough of them.

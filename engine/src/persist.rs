@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::backend::Backend;
 #[cfg(feature = "faiss")]
-use crate::ffi::RawIndex;
+use crate::ffi::{Access, RawIndex};
 use crate::{Error, Index, Result, vectors};
 
 mod header;
@@ -132,7 +132,7 @@ impl Index {
             read.map_err(|source| Error::io(path, source))?;
             let of_faiss = header.payload_bytes > 0 && !Backend::is_ours(&first);
             if of_faiss && header.kind.maps() {
-                let raw = found(RawIndex::map(&file, start), path)?;
+                let raw = found(RawIndex::map(&file, start).map(Access::Mapped), path)?;
                 let index = adopt(raw, path, &header)?.for_reading();
                 return Ok(index.known_by(header));
             }
@@ -174,7 +174,7 @@ fn empty(path: &Path, header: &Header) -> Result<Index> {
 
 /// What FAISS says about bytes is said about their file.
 #[cfg(feature = "faiss")]
-fn found(outcome: Result<RawIndex>, path: &Path) -> Result<RawIndex> {
+fn found(outcome: Result<Access>, path: &Path) -> Result<Access> {
     match outcome {
         Err(Error::Faiss { message, .. }) => Err(Error::corrupt(path, message)),
         other => other,
@@ -218,14 +218,15 @@ fn read_of_faiss(_: &mut dyn Read, path: &Path, _: &Header) -> Result<Index> {
 
 #[cfg(feature = "faiss")]
 fn read_of_faiss(source: &mut dyn Read, path: &Path, header: &Header) -> Result<Index> {
-    let index = adopt(found(RawIndex::read(source), path)?, path, header)?;
+    let raw = found(RawIndex::read(source).map(Access::Owned), path)?;
+    let index = adopt(raw, path, header)?;
     index.use_huge_pages();
     Ok(index)
 }
 
 /// What FAISS read must be what the header says it is.
 #[cfg(feature = "faiss")]
-fn adopt(raw: RawIndex, path: &Path, header: &Header) -> Result<Index> {
+fn adopt(raw: Access, path: &Path, header: &Header) -> Result<Index> {
     let facts = raw.facts()?;
     let native = header.kind.native_metric(header.metric);
     let ids_ascend = raw.ids().is_sorted_by(|one, two| one < two);

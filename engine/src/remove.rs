@@ -13,7 +13,7 @@ impl Index {
     pub fn remove(&mut self, ids: &IdSet) -> Result<usize> {
         self.check_writable()?;
         let removed = match self.kind().can_remove() {
-            true => self.raw_mut().remove(ids),
+            true => self.raw_mut()?.remove(ids),
             false => None,
         };
         if matches!(removed, Some(Ok(1..) | Err(_))) {

@@ -1,7 +1,6 @@
 //! Training: what an index learns from a sample before vectors are added. Which sample it is, is the caller's choice
 //! ([`crate::Sample`]).
 
-use crate::backend::Backend;
 use crate::progress::{Progress, Stage, Watch, report, unwatched};
 use crate::spec::{Codes, Structure};
 use crate::{Error, Index, Kind, Result, vectors};
@@ -25,7 +24,7 @@ impl Index {
     /// Transforms and product quantisers are a step each, however long they take: FAISS cannot be stopped within.
     ///
     /// # Errors
-    /// As [`Index::train`]; [`Error::Cancelled`] when told to stop: the index is then as it was.
+    /// As [`Index::train`]; [`Error::Cancelled`] when told to stop. The index is then as it was, also where `watch` panics.
     pub fn train_with(&mut self, sample: &[f32], watch: Watch<'_>) -> Result<()> {
         self.check_writable()?;
         if self.is_trained() {
@@ -52,13 +51,10 @@ impl Index {
             done += 1;
             answer
         };
-        let trained = self.raw_mut().train(&sample, &mut step);
-        let trained = trained.and_then(|()| report(watch, Stage::Training, total, total));
-        if let Err(error) = trained {
-            let fresh = Backend::create(self.dimension(), self.kind(), self.metric())?;
-            self.replace_backend(fresh, 0);
-            return Err(error);
-        }
+        self.or_empty(|index| {
+            index.raw_mut()?.train(&sample, &mut step)?;
+            report(watch, Stage::Training, total, total)
+        })?;
         self.set_trained_on(given);
         Ok(())
     }

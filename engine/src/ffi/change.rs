@@ -4,10 +4,10 @@ use std::ops::ControlFlow;
 
 use super::native::{vinedb_faiss_remove, vinedb_faiss_train};
 use super::steps::{Watched, go_on};
-use super::{RawIndex, status};
+use super::{OwnedIndex, status};
 use crate::{IdSet, Result};
 
-impl RawIndex {
+impl OwnedIndex {
     /// Trains on the vectors; `step` is called before each step of it, and may end it. When that fails, the index is
     /// trained in parts, and to be thrown away.
     pub(crate) fn train(

@@ -10,54 +10,43 @@ use super::native::{
     vinedb_faiss_read_foreign, vinedb_faiss_renumber, vinedb_faiss_write, vinedb_faiss_write_as,
 };
 use super::stream::{Stream, read_some, write_some};
-use super::{RawIndex, failure, initialize, metric_of, status};
+use super::{OwnedIndex, RawIndex, failure, initialize, metric_of, status};
 use crate::{Kind, Metric, Result};
 
 impl RawIndex {
     /// Writes the index in FAISS's own format.
     pub(crate) fn write(&self, target: &mut dyn Write) -> Result<io::Result<()>> {
-        let mut stream = Stream {
-            end: target,
-            failure: None,
-        };
+        let mut stream = Stream::new(target);
         // SAFETY: a live handle, and a callback that is given the context it expects, which outlives the call.
-        let code =
-            unsafe { vinedb_faiss_write(self.map.as_ptr(), write_some, (&raw mut stream).cast()) };
-        if let Some(error) = stream.failure {
+        let code = unsafe { vinedb_faiss_write(self.map.as_ptr(), write_some, stream.context()) };
+        if let Some(error) = stream.failure() {
             return Ok(Err(error));
         }
         status("write an index", code).map(Ok)
     }
 
     /// Reads what [`RawIndex::write`] wrote. The bytes must be known to be those: FAISS does not survive others.
-    pub(crate) fn read(source: &mut dyn Read) -> Result<Self> {
+    pub(crate) fn read(source: &mut dyn Read) -> Result<OwnedIndex> {
         initialize()?;
-        let mut stream = Stream {
-            end: source,
-            failure: None,
-        };
+        let mut stream = Stream::new(source);
         let mut map = std::ptr::null_mut();
         // SAFETY: a callback that is given the context it expects, which outlives the call, and room for the handle.
-        let code = unsafe { vinedb_faiss_read(read_some, (&raw mut stream).cast(), &raw mut map) };
-        Self::from_stream(code, stream.failure, map)
+        let code = unsafe { vinedb_faiss_read(read_some, stream.context(), &raw mut map) };
+        Self::from_stream(code, stream.failure(), map)
     }
 
     /// Reads an index that FAISS wrote elsewhere, of any of our kinds, with ids or without: they may be in any order, and
     /// stand twice. Every row is checked; yet bytes that are damaged can cost memory and end the process.
-    pub(crate) fn read_foreign(source: &mut dyn Read) -> Result<Self> {
+    pub(crate) fn read_foreign(source: &mut dyn Read) -> Result<OwnedIndex> {
         initialize()?;
-        let mut stream = Stream {
-            end: source,
-            failure: None,
-        };
+        let mut stream = Stream::new(source);
         let mut map = std::ptr::null_mut();
         // SAFETY: as in `read`.
-        let code =
-            unsafe { vinedb_faiss_read_foreign(read_some, (&raw mut stream).cast(), &raw mut map) };
-        Self::from_stream(code, stream.failure, map)
+        let code = unsafe { vinedb_faiss_read_foreign(read_some, stream.context(), &raw mut map) };
+        Self::from_stream(code, stream.failure(), map)
     }
 
-    fn from_stream(code: i32, failed: Option<io::Error>, map: *mut IdMap) -> Result<Self> {
+    fn from_stream(code: i32, failed: Option<io::Error>, map: *mut IdMap) -> Result<OwnedIndex> {
         const OPERATION: &str = "read an index";
         if let Some(error) = failed {
             let told = match error.kind() {
@@ -68,7 +57,7 @@ impl RawIndex {
         }
         status(OPERATION, code)?;
         let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        Self { map, dimension: 1 }.checked()
+        Self { map, dimension: 1 }.checked().map(OwnedIndex)
     }
 
     /// How many numbers a vector has.
@@ -88,26 +77,13 @@ impl RawIndex {
         })
     }
 
-    /// Gives the rows other ids, one for each.
-    pub(crate) fn renumber(&mut self, ids: &[i64]) -> Result<()> {
-        if ids.len() != self.ids().len() {
-            return Err(failure("number rows", "there is not one id per vector"));
-        }
-        // SAFETY: an owned handle, and as many ids as it has rows.
-        unsafe { vinedb_faiss_renumber(self.map.as_ptr(), ids.as_ptr()) }
-        Ok(())
-    }
-
     /// Writes the index in FAISS's own format, under other ids, one per row.
     pub(crate) fn write_as(&self, ids: &[i64], target: &mut dyn Write) -> Result<io::Result<()>> {
         const OPERATION: &str = "write an index";
         if ids.len() != self.ids().len() {
             return Err(failure(OPERATION, "there is not one id per vector"));
         }
-        let mut stream = Stream {
-            end: target,
-            failure: None,
-        };
+        let mut stream = Stream::new(target);
         // SAFETY: a live handle, as many ids as it has rows, and a callback that is given the context it expects, which
         // outlives the call.
         let code = unsafe {
@@ -115,10 +91,10 @@ impl RawIndex {
                 self.map.as_ptr(),
                 ids.as_ptr(),
                 write_some,
-                (&raw mut stream).cast(),
+                stream.context(),
             )
         };
-        if let Some(error) = stream.failure {
+        if let Some(error) = stream.failure() {
             return Ok(Err(error));
         }
         status(OPERATION, code).map(Ok)
@@ -164,5 +140,17 @@ impl RawIndex {
         let text = CStr::from_bytes_until_nul(&text)
             .map_err(|error| failure(OPERATION, &error.to_string()))?;
         text.to_string_lossy().parse()
+    }
+}
+
+impl OwnedIndex {
+    /// Gives the rows other ids, one for each.
+    pub(crate) fn renumber(&mut self, ids: &[i64]) -> Result<()> {
+        if ids.len() != self.ids().len() {
+            return Err(failure("number rows", "there is not one id per vector"));
+        }
+        // SAFETY: an owned handle, and as many ids as it has rows.
+        unsafe { vinedb_faiss_renumber(self.map.as_ptr(), ids.as_ptr()) }
+        Ok(())
     }
 }

@@ -7,17 +7,17 @@ use super::native::{
     IdMap, StepCallback, vinedb_faiss_link, vinedb_faiss_reach, vinedb_faiss_store,
 };
 use super::steps::{Watched, go_on};
-use super::{RawIndex, failure, status};
+use super::{OwnedIndex, failure, status};
 use crate::Result;
 
-/// Rows between two steps of [`RawIndex::link`]. Mirrors `LINKED_PER_STEP` in shim/linking.cpp.
+/// Rows between two steps of [`OwnedIndex::link`]. Mirrors `LINKED_PER_STEP` in shim/linking.cpp.
 const LINKED_PER_STEP: usize = 1024;
 
 /// Hears how many rows were gone over, and says whether to go on.
 type Step<'a> = dyn FnMut(usize) -> ControlFlow<()> + 'a;
 
-impl RawIndex {
-    /// Adds one row per id, which [`RawIndex::link`] has to follow before anything else is done with the index. When FAISS
+impl OwnedIndex {
+    /// Adds one row per id, which [`OwnedIndex::link`] has to follow before anything else is done with the index. When FAISS
     /// fails at it, the index is empty afterwards.
     pub(crate) fn store(&mut self, ids: &[i64], vectors: &[f32]) -> Result<()> {
         const OPERATION: &str = "store vectors";
