@@ -12,25 +12,22 @@ fn main() {
 mod shim {
     use std::path::PathBuf;
 
-    const SOURCES: [&str; 18] = [
-        "shim/adding.cpp",
-        "shim/content.cpp",
-        "shim/describe.cpp",
-        "shim/foreign.cpp",
-        "shim/growth.cpp",
+    const SOURCES: [&str; 15] = [
+        "shim/add.cpp",
+        "shim/build_hnsw.cpp",
+        "shim/check.cpp",
+        "shim/distances.cpp",
         "shim/handle.cpp",
-        "shim/joining.cpp",
-        "shim/linking.cpp",
-        "shim/mapped.cpp",
+        "shim/io.cpp",
+        "shim/join_hnsw.cpp",
+        "shim/kernels.cpp",
+        "shim/kinds.cpp",
+        "shim/levels.cpp",
         "shim/nsg.cpp",
-        "shim/pages.cpp",
-        "shim/quick.cpp",
-        "shim/removal.cpp",
-        "shim/rows.cpp",
+        "shim/remove.cpp",
         "shim/scan.cpp",
         "shim/search.cpp",
-        "shim/shape.cpp",
-        "shim/walking.cpp",
+        "shim/train.cpp",
     ];
 
     pub(super) fn compile() {

@@ -138,10 +138,10 @@ std::vector<idx_t> true_neighbours(idx_t n, const float* x, size_t d, idx_t each
     const idx_t block = 1024;
     const idx_t wide = each + 1;
     std::vector<idx_t> graph(n * each);
-    std::exception_ptr failure;
+    Failure failure;
 #pragma omp parallel for schedule(dynamic)
     for (idx_t start = 0; start < n; start += block) {
-        try {
+        failure.catching([&] {
             const idx_t rows = std::min(block, n - start);
             std::vector<float> distances(rows * wide);
             std::vector<idx_t> found(rows * wide);
@@ -152,14 +152,9 @@ std::vector<idx_t> true_neighbours(idx_t n, const float* x, size_t d, idx_t each
                 const auto target = std::copy(first, itself, graph.begin() + (start + i) * each);
                 std::copy(itself + 1, first + wide, target);
             }
-        } catch (...) {
-#pragma omp critical(vinedb_failure)
-            failure = std::current_exception();
-        }
+        });
     }
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
+    failure.rethrow();
     return graph;
 }
 

@@ -1,5 +1,6 @@
 // Searches that read codes one after the other: all of an index's, or those of the inverted lists nearby.
 
+#include "kinds.h"
 #include "nearest.h"
 #include "shim.h"
 
@@ -8,11 +9,6 @@
 #include <utility>
 #include <vector>
 
-#include <faiss/IndexIVFFastScan.h>
-#include <faiss/IndexIVFFlat.h>
-#include <faiss/IndexPQFastScan.h>
-#include <faiss/IndexRaBitQ.h>
-#include <faiss/IndexScalarQuantizer.h>
 #include <faiss/utils/distances.h>
 
 using namespace shim;
@@ -136,7 +132,7 @@ Lists::Lists(const faiss::IndexIVF& ivf, const Search& search)
     // A graph finds the farther ones of its candidates less surely.
     const idx_t wide = std::max<idx_t>(2 * each, 64);
     const Search nearest{
-            search.n, search.x, each, wide, 1, 0, nullptr, 0, ivf.quantizer->ntotal, false, -1, distances.data(), numbers.data()};
+            search.n, search.x, each, wide, 1, 0, nullptr, 0, ivf.quantizer->ntotal, false, search.visited, -1, distances.data(), numbers.data()};
     auto hnsw = dynamic_cast<const IndexHNSW*>(ivf.quantizer);
     if (hnsw && !search.exact()) {
         search_graph(*hnsw, nearest);
@@ -315,41 +311,32 @@ private:
 } // namespace
 
 void shim::search_codes(const Index& index, const Search& search) {
-    if (auto flat = dynamic_cast<const IndexFlat*>(&index)) {
-        return search_flat(*flat, search);
-    }
-    if (auto packed = dynamic_cast<const faiss::IndexPQFastScan*>(&index)) {
-        return search_fast_scan(*packed, search);
-    }
-    if (has_quick_distances(index)) {
+    if (has_quick_distances(index) && !dynamic_cast<const IndexFlat*>(&index)) {
         return scan_each(index, search);
     }
-    const bool selects =
-            dynamic_cast<const faiss::IndexScalarQuantizer*>(&index) || dynamic_cast<const faiss::IndexRaBitQ*>(&index);
-    if (selects) {
+    const auto selecting = [&](const Index& codes) {
         faiss::SearchParameters parameters;
         parameters.sel = search.selector;
-        return index.search(search.n, search.x, search.k, search.distances, search.rows, &parameters);
-    }
-    if (search.selector) {
-        return scan_each(index, search);
-    }
-    index.search(search.n, search.x, search.k, search.distances, search.rows);
+        codes.search(search.n, search.x, search.k, search.distances, search.rows, &parameters);
+    };
+    match(
+            index,
+            [&](const IndexFlat& flat) { search_flat(flat, search); },
+            [&](const faiss::IndexPQFastScan& packed) { search_fast_scan(packed, search); },
+            [&](const faiss::IndexScalarQuantizer& codes) { selecting(codes); },
+            [&](const faiss::IndexRaBitQ& codes) { selecting(codes); },
+            [&](const Index& codes) {
+                if (search.selector) {
+                    return scan_each(codes, search);
+                }
+                codes.search(search.n, search.x, search.k, search.distances, search.rows);
+            });
 }
 
-void shim::search_lists(const faiss::IndexIVF& index, const Search& search) {
-    const Lists lists(index, search);
-    if (auto fast = dynamic_cast<const faiss::IndexIVFFastScan*>(&index)) {
-        return fast_scan_lists(*fast, lists, search);
-    }
-    if (auto flat = dynamic_cast<const faiss::IndexIVFFlat*>(&index)) {
-        if (index.metric_type == faiss::METRIC_L2) {
-            return FloatScan(*flat, search, faiss::fvec_L2sqr).run(lists);
-        }
-        if (index.metric_type == faiss::METRIC_INNER_PRODUCT) {
-            return FloatScan(*flat, search, faiss::fvec_inner_product).run(lists);
-        }
-    }
+namespace {
+
+/// By FAISS's own scanners.
+void scan_each_list(const faiss::IndexIVF& index, const Lists& lists, const Search& search) {
     faiss::IVFSearchParameters parameters;
     parameters.nprobe = lists.each;
     parameters.max_codes = search.exact() ? 0 : search.max_codes;
@@ -366,4 +353,26 @@ void shim::search_lists(const faiss::IndexIVF& index, const Search& search) {
             false,
             &parameters,
             &statistics);
+}
+
+void scan_floats(const IndexIVFFlat& index, const Lists& lists, const Search& search) {
+    if (index.metric_type == faiss::METRIC_L2) {
+        return FloatScan(index, search, faiss::fvec_L2sqr).run(lists);
+    }
+    if (index.metric_type == faiss::METRIC_INNER_PRODUCT) {
+        return FloatScan(index, search, faiss::fvec_inner_product).run(lists);
+    }
+    scan_each_list(index, lists, search);
+}
+
+} // namespace
+
+void shim::search_lists(const faiss::IndexIVF& index, const Search& search) {
+    const Lists lists(index, search);
+    match(
+            static_cast<const Index&>(index),
+            [&](const faiss::IndexIVFPQFastScan& packed) { fast_scan_lists(packed, lists, search); },
+            [&](const IndexIVFFlat& floats) { scan_floats(floats, lists, search); },
+            [&](const faiss::IndexIVF& codes) { scan_each_list(codes, lists, search); },
+            [](const Index&) {});
 }

@@ -1,24 +1,23 @@
 // Searching: one thread per call, nothing of the shared index written to. Wrappers are walked here rather than searched,
 // since FAISS passes a query's parameters through none of them whole.
 
+#include "kinds.h"
+#include "search_hnsw.h"
 #include "shim.h"
 
 #include <algorithm>
 #include <limits>
 #include <memory>
-#include <mutex>
 #include <utility>
 #include <vector>
 
-#include <faiss/IndexNSG.h>
-#include <faiss/IndexPreTransform.h>
-#include <faiss/IndexRefine.h>
 #include <faiss/impl/AuxIndexStructures.h>
 #include <faiss/impl/FaissAssert.h>
 #include <faiss/impl/IDSelector.h>
 #include <faiss/impl/ResultHandler.h>
 
 using namespace shim;
+using faiss::HNSW;
 
 namespace {
 
@@ -38,53 +37,7 @@ struct RowSelector final : faiss::IDSelector {
     }
 };
 
-/// A table of visited rows, of those that searches hand on to each other, whatever thread they are on: to make one takes as
-/// long as many a search does.
-class Visited {
-public:
-    explicit Visited(idx_t rows) {
-        {
-            const std::lock_guard<std::mutex> lock(mutex());
-            if (!kept().empty()) {
-                table = std::move(kept().back());
-                kept().pop_back();
-            }
-        }
-        if (!table || table->visited.size() < size_t(rows)) {
-            table = std::make_unique<faiss::VisitedTable>(int(rows));
-        }
-    }
-
-    ~Visited() {
-        table->advance(); // also where a search ended halfway
-        const std::lock_guard<std::mutex> lock(mutex());
-        if (kept().size() < MOST_KEPT) {
-            kept().push_back(std::move(table));
-        }
-    }
-
-    Visited(const Visited&) = delete;
-    Visited& operator=(const Visited&) = delete;
-
-    faiss::VisitedTable& operator*() {
-        return *table;
-    }
-
-private:
-    static constexpr size_t MOST_KEPT = 64;
-    std::unique_ptr<faiss::VisitedTable> table;
-
-    static std::mutex& mutex() {
-        static std::mutex one;
-        return one;
-    }
-    static std::vector<std::unique_ptr<faiss::VisitedTable>>& kept() {
-        static auto* tables = new std::vector<std::unique_ptr<faiss::VisitedTable>>(); // outlives every thread
-        return *tables;
-    }
-};
-
-/// Has a walk pass by a row, as if it had been there.
+/// Makes a walk pass by a row, as if it had been there.
 void leave_out(faiss::VisitedTable& visited, idx_t row) {
     if (row >= 0) {
         visited.set(int(row));
@@ -133,7 +86,7 @@ void search_nsg(const faiss::IndexNSG& index, const Search& search) {
     if (search.exact() || index.nsg.search_L > index.ntotal) {
         return search_codes(*index.storage, search); // FAISS would look for more rows than there are, for ever
     }
-    Visited table(index.ntotal);
+    VisitedTables::Lent table(search.visited, index.ntotal);
     faiss::VisitedTable& visited = *table;
     const auto computer = graph_distances(*index.storage);
     const auto products = search.products ? row_distances(*index.storage, true) : nullptr;
@@ -187,29 +140,65 @@ void search_refined(const faiss::IndexRefine& index, const Search& search) {
 }
 
 void any_search(const Index& index, const Search& search) {
-    if (auto hnsw = dynamic_cast<const IndexHNSW*>(&index)) {
-        return search.exact() ? search_codes(*hnsw->storage, search) : search_graph(*hnsw, search);
-    }
-    if (auto ivf = dynamic_cast<const faiss::IndexIVF*>(&index)) {
-        return search_lists(*ivf, search);
-    }
-    if (auto refine = dynamic_cast<const faiss::IndexRefine*>(&index)) {
-        return search_refined(*refine, search);
-    }
-    if (auto pre = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
-        return search_transformed(*pre, search);
-    }
-    if (auto nsg = dynamic_cast<const faiss::IndexNSG*>(&index)) {
-        return search_nsg(*nsg, search);
-    }
-    search_codes(index, search);
+    match(
+            index,
+            [&](const IndexHNSW& graph) { search.exact() ? search_codes(*graph.storage, search) : search_graph(graph, search); },
+            [&](const faiss::IndexIVF& ivf) { search_lists(ivf, search); },
+            [&](const faiss::IndexRefine& refine) { search_refined(refine, search); },
+            [&](const faiss::IndexPreTransform& chain) { search_transformed(chain, search); },
+            [&](const faiss::IndexNSG& graph) { search_nsg(graph, search); },
+            [&](const Index& codes) { search_codes(codes, search); });
 }
 
 } // namespace
 
+/// The walk of FAISS's HNSW::search (HNSW.cpp), by steps of our own (search_hnsw.h). What it finds is the same.
+void shim::walk_graph(
+        const IndexHNSW& index,
+        faiss::DistanceComputer& distances,
+        faiss::VisitedTable& visited,
+        int breadth,
+        const faiss::IDSelector* selector,
+        Found& found) {
+    const HNSW& hnsw = index.hnsw;
+    Row nearest = hnsw.entry_point;
+    if (nearest < 0) {
+        return;
+    }
+    Walk walk(index, distances, visited);
+    // Where a walk has to begin at a row that is left out, every other is closer.
+    float distance = visited.get(nearest) ? std::numeric_limits<float>::max() : distances(nearest);
+    for (int layer = hnsw.max_level; layer > 0; layer--) {
+        walk.descend(nearest, distance, layer);
+    }
+    HNSW::MinimaxHeap candidates(std::max(breadth, int(found.k)));
+    const auto take = [&](Row row, float to_row) {
+        if (to_row < found.threshold && (!selector || selector->is_member(row))) {
+            found.add_result(to_row, row);
+        }
+        candidates.push(row, to_row);
+    };
+    if (visited.get(nearest)) {
+        candidates.push(nearest, distance);
+    } else {
+        visited.set(nearest);
+        take(nearest, distance);
+    }
+    while (candidates.size() > 0) {
+        float closest;
+        const Row at = candidates.pop_min(&closest);
+        // Where candidates are no more than the breadth, the one at hand among them, fewer are closer.
+        if (at < 0 || (breadth < candidates.n && candidates.count_below(closest) >= breadth)) {
+            break;
+        }
+        walk.measure_around(at, 0, take);
+    }
+    visited.advance();
+}
+
 /// IndexHNSW::search, less its OpenMP region, by a walk of our own.
 void shim::search_graph(const IndexHNSW& index, const Search& search) {
-    Visited table(index.ntotal);
+    VisitedTables::Lent table(search.visited, index.ntotal);
     faiss::VisitedTable& visited = *table;
     using Results = faiss::HeapBlockResultHandler<faiss::HNSW::C>;
     Results results(search.n, search.distances, search.rows, search.k);
@@ -230,11 +219,11 @@ void shim::search_graph(const IndexHNSW& index, const Search& search) {
 extern "C" {
 
 /// 0 < k <= rows; the breadth is positive or -1, 0 <= first <= last <= rows, and not both a range and bits are given.
-int vinedb_faiss_search(const IndexIDMap* map, int64_t n, const float* x, const VinedbAsk* ask, float* distances, int64_t* ids) {
+int vinedb_faiss_search(const Handle* handle, int64_t n, const float* x, const VinedbAsk* ask, float* distances, int64_t* ids) {
     return guarded([&] {
         const SingleThreaded here;
-        const idx_t rows = map->id_map.size();
-        RowSelector bits(map->id_map.data(), *ask);
+        const idx_t rows = handle->id_map.size();
+        RowSelector bits(handle->id_map.data(), *ask);
         faiss::IDSelectorRange range(ask->first, ask->last);
         faiss::IDSelector* selector = nullptr;
         if (ask->bits) {
@@ -243,10 +232,10 @@ int vinedb_faiss_search(const IndexIDMap* map, int64_t n, const float* x, const 
             selector = &range;
         }
         const Search search{
-                n, x, ask->k, ask->breadth, ask->factor, ask->max_codes, selector, ask->first, ask->last, ask->products, ask->stranger, distances, ids};
-        any_search(*map->index, search);
+                n, x, ask->k, ask->breadth, ask->factor, ask->max_codes, selector, ask->first, ask->last, ask->products, handle->visited, ask->stranger, distances, ids};
+        any_search(*handle->index, search);
         for (int64_t i = 0; i < n * ask->k; i++) {
-            ids[i] = ids[i] < 0 ? -1 : map->id_map[ids[i]];
+            ids[i] = ids[i] < 0 ? -1 : handle->id_map[ids[i]];
         }
     });
 }

@@ -1,5 +1,5 @@
 // What of FAISS only C++ has, for ffi.rs: search parameters and selectors per query, distances to chosen rows, the id
-// map, streams to and from the caller, k-means with its statistics. Handles are IndexIDMaps over any index that a `Kind`
+// map, streams to and from the caller, k-means with its statistics. Handles are id maps over any index that a `Kind`
 // describes; a "row" is a position in the id map.
 //
 // Every function that can fail catches every exception and returns 0, or 1 with the message in vinedb_faiss_error().
@@ -12,8 +12,9 @@
 #include <cstdint>
 #include <exception>
 #include <memory>
+#include <mutex>
 #include <stdexcept>
-#include <string>
+#include <vector>
 
 #include <faiss/IndexFlat.h>
 #include <faiss/IndexHNSW.h>
@@ -24,6 +25,7 @@
 #include <faiss/impl/DistanceComputer.h>
 #include <faiss/impl/ResultHandler.h>
 #include <faiss/impl/io.h>
+#include <faiss/index_io.h>
 
 /// What one search asks for. Mirrors `Ask` in ffi/native.rs.
 struct VinedbAsk {
@@ -42,18 +44,17 @@ struct VinedbAsk {
 
 namespace shim {
 
-/// What gives bytes to FAISS; false where it cannot.
-using ReadCallback = bool (*)(void* context, uint8_t* data, size_t bytes);
-
 using faiss::idx_t;
 using faiss::Index;
 using faiss::IndexFlat;
 using faiss::IndexHNSW;
-using faiss::IndexIDMap;
 using faiss::IndexIVFFlat;
 
-/// The calling thread's last error.
-std::string& last_error();
+/// Whether FAISS's tables are made while it reads: not before what they are made of was checked (`complete`).
+constexpr int READING = faiss::IO_FLAG_SKIP_PRECOMPUTE_TABLE | faiss::IO_FLAG_PQ_SKIP_SDC_TABLE;
+
+/// Keeps the calling thread's last error, cut off where it is long. Allocates nothing: memory may have run out.
+void note_error(const char* message) noexcept;
 
 template <class Body>
 int guarded(Body body) noexcept {
@@ -61,11 +62,98 @@ int guarded(Body body) noexcept {
         body();
         return 0;
     } catch (const std::exception& error) {
-        last_error() = error.what();
+        note_error(error.what());
     } catch (...) {
-        last_error() = "an exception that is no std::exception";
+        note_error("an exception that is no std::exception");
     }
     return 1;
+}
+
+/// The first exception of several threads. None may leave an OpenMP region, which would end the process.
+class Failure {
+    std::mutex mutex;
+    std::exception_ptr first;
+
+public:
+    template <class Work>
+    void catching(const Work& work) noexcept {
+        try {
+            work();
+        } catch (...) {
+            const std::lock_guard<std::mutex> lock(mutex);
+            if (!first) {
+                first = std::current_exception();
+            }
+        }
+    }
+
+    void rethrow() const {
+        if (first) {
+            std::rethrow_exception(first);
+        }
+    }
+};
+
+/// Tables of visited rows that the searches of an index hand on to each other, whatever thread they are on: to make one takes
+/// as long as many a search does. No more are kept than there are processors.
+class VisitedTables {
+    mutable std::mutex mutex;
+    std::vector<std::unique_ptr<faiss::VisitedTable>> idle;
+
+    std::unique_ptr<faiss::VisitedTable> take();
+    void give(std::unique_ptr<faiss::VisitedTable> table);
+
+public:
+    VisitedTables();
+
+    /// A table of so many rows or more, none of them visited, while it lives.
+    class Lent {
+        VisitedTables& tables;
+        std::unique_ptr<faiss::VisitedTable> table;
+
+    public:
+        Lent(VisitedTables& tables, idx_t rows);
+        ~Lent();
+        Lent(const Lent&) = delete;
+        Lent& operator=(const Lent&) = delete;
+
+        faiss::VisitedTable& operator*() {
+            return *table;
+        }
+    };
+
+    /// Memory of those that nobody has.
+    size_t bytes() const;
+
+    void clear();
+};
+
+/// What an index may read from; it goes after the index.
+struct Mapping {
+    virtual ~Mapping() = default;
+};
+
+/// What the caller holds: an index with the ids of its rows.
+struct Handle final : faiss::IndexIDMap {
+    const std::unique_ptr<const Mapping> mapping;
+    mutable VisitedTables visited;
+
+    Handle(std::unique_ptr<Index> inside, std::vector<idx_t> ids, std::unique_ptr<const Mapping> mapping = nullptr);
+    ~Handle() override;
+    Handle(const Handle&) = delete;
+    Handle& operator=(const Handle&) = delete;
+};
+
+/// Does work that changes an index. Where it fails (memory runs out), parts of the index may disagree; then it is emptied,
+/// which allocates nothing.
+template <class Work>
+int change(Handle* handle, Work work) noexcept {
+    handle->visited.clear();
+    const int failed = guarded(work);
+    if (failed) {
+        handle->reset();
+    }
+    return failed;
 }
 
 /// One OpenMP thread for the calling thread while it lives: searches run in parallel across queries, not inside one.
@@ -77,6 +165,23 @@ struct SingleThreaded {
     ~SingleThreaded() {
         omp_set_num_threads(before);
     }
+};
+
+/// A variable has another value while this lives.
+template <class T>
+class Borrowed {
+    T& variable;
+    const T before;
+
+public:
+    Borrowed(T& variable, T value) : variable(variable), before(variable) {
+        variable = value;
+    }
+    ~Borrowed() {
+        variable = before;
+    }
+    Borrowed(const Borrowed&) = delete;
+    Borrowed& operator=(const Borrowed&) = delete;
 };
 
 /// n queries (of the dimension of the index that is given them), and where the k answers of each go: closest first, row
@@ -92,6 +197,7 @@ struct Search {
     idx_t first;                 // no row outside of these bounds is selected
     idx_t last;
     bool products;
+    VisitedTables& visited;
     idx_t stranger; // neither found in a graph nor walked through; -1 for none
     float* distances;
     idx_t* rows;
@@ -114,16 +220,6 @@ struct Search {
 /// Search in blocks of a fixed size side by side, so that the answer does not depend on the number of threads.
 void blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows);
 
-/// FAISS's reader over a callback.
-struct Reader final : faiss::IOReader {
-    ReadCallback read;
-    void* context;
-    Reader(ReadCallback read, void* context) : read(read), context(context) {}
-    size_t operator()(void* data, size_t size, size_t count) override {
-        return read(context, static_cast<uint8_t*>(data), size * count) ? count : 0;
-    }
-};
-
 /// Distances by row, from what an index keeps best of each: its second look's codes, or its own. Not for IVF but Flat.
 std::unique_ptr<faiss::DistanceComputer> row_distances(const Index& index, bool products);
 
@@ -136,18 +232,14 @@ std::unique_ptr<faiss::DistanceComputer> code_distances(const Index& index, bool
 /// Distances by row for walks through a graph: the smaller, the closer, whatever the metric.
 std::unique_ptr<faiss::DistanceComputer> graph_distances(const Index& storage);
 
-/// Has the system move what lies here into large pages, now (Linux, since 6.1) or in its own time.
+/// Moves what lies here into large pages, where the system has them.
 void use_huge_pages(const void* data, size_t bytes);
 
-/// Gives an index room for so many rows more, in large pages, before they are added.
-void make_room(Index& index, idx_t rows);
-
-/// The same for the links of a graph, whose rows are stored.
-void make_room_for_links(IndexHNSW& index);
-
 /// A function of the caller's that long work calls as it goes on; false ends the work.
+using StepCallback = bool (*)(void* context);
+
 struct Steps {
-    bool (*step)(void* context);
+    StepCallback step;
     void* context;
 
     void next() const {
@@ -157,9 +249,9 @@ struct Steps {
     }
 };
 
-/// Links those vectors of a graph that are stored and not linked yet, all at once: by x, or where that is null, by what
-/// is stored of them.
-void link_graph(IndexHNSW& index, const float* x, const Steps& steps);
+/// Links those vectors of a graph that are stored and not linked yet, all at once: the last n by x, others by what is stored
+/// of them.
+void link_graph(IndexHNSW& index, idx_t n, const float* x, const Steps& steps);
 
 /// Where a search's matches go: at most k, of each query.
 using Found = faiss::HeapBlockResultHandler<faiss::HNSW::C>::SingleResultHandler;
@@ -174,17 +266,7 @@ void walk_graph(
         const faiss::IDSelector* selector,
         Found& found);
 
-/// Links a stored row of a graph, to which the distances are, with those close to it. With `full`, choosing links leaves none
-/// of the places on the lowest layer empty. There is a lock for each row; other rows may join at the same time.
-void join_graph(
-        IndexHNSW& index,
-        faiss::HNSW::storage_idx_t row,
-        bool full,
-        faiss::DistanceComputer& distances,
-        faiss::VisitedTable& visited,
-        omp_lock_t* locks);
-
-/// Has every vector of a graph be found by whoever looks for it.
+/// Adds links to the vectors of a graph that walks for them miss.
 void reach(IndexHNSW& index, idx_t first, const Steps& steps);
 
 /// One query's nearest among the selected rows, by a distance for each of them.

@@ -93,7 +93,7 @@ impl Backend {
     pub(crate) fn is_trained(&self) -> bool {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw.facts().is_ok_and(|facts| facts.trained),
+            Self::Faiss(raw) => raw.facts().trained,
             Self::Graph(_) | Self::Exact(_) => true,
         }
     }
@@ -101,9 +101,7 @@ impl Backend {
     pub(crate) fn memory_bytes(&self) -> usize {
         match self {
             #[cfg(feature = "faiss")]
-            Self::Faiss(raw) => raw
-                .facts()
-                .map_or(0, |facts| usize::try_from(facts.bytes).unwrap_or(0)),
+            Self::Faiss(raw) => raw.memory_bytes().unwrap_or(0),
             Self::Graph(graph) => graph.memory_bytes(),
             Self::Exact(exact) => exact.memory_bytes(),
         }

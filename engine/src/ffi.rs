@@ -4,14 +4,16 @@
 //! make FAISS abort or read out of bounds is refused here or, for the contents of vectors, by [`crate::vectors`].
 
 use std::ffi::CStr;
-use std::mem::{ManuallyDrop, MaybeUninit};
+use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 
 // Links FAISS, which the shim calls.
 use faiss_sys as _;
 
+#[cfg(test)]
+mod allocation;
 mod change;
 mod files;
 mod growing;
@@ -21,19 +23,22 @@ mod search;
 mod steps;
 mod stream;
 
+#[cfg(test)]
+pub(crate) use allocation::with_allocations;
 pub(crate) use kmeans::kmeans;
 pub(crate) use native::Facts;
 use native::{
-    IdMap, vinedb_faiss_add, vinedb_faiss_clone, vinedb_faiss_error, vinedb_faiss_facts,
-    vinedb_faiss_free, vinedb_faiss_ids, vinedb_faiss_prepare, vinedb_faiss_set_threads,
-    vinedb_faiss_single_threaded_blas, vinedb_faiss_threads, vinedb_faiss_use_huge_pages,
+    Handle, vinedb_faiss_add, vinedb_faiss_add_hooks, vinedb_faiss_adopt, vinedb_faiss_clone,
+    vinedb_faiss_error, vinedb_faiss_facts, vinedb_faiss_free, vinedb_faiss_ids,
+    vinedb_faiss_memory, vinedb_faiss_set_threads, vinedb_faiss_single_threaded_blas,
+    vinedb_faiss_threads, vinedb_faiss_use_huge_pages,
 };
 
 use crate::{Error, Kind, Metric, Result};
 
 /// One FAISS index with its ids, to be read: in memory, or mapped from a file.
 pub(crate) struct RawIndex {
-    map: NonNull<IdMap>,
+    handle: NonNull<Handle>,
     dimension: usize,
 }
 
@@ -85,14 +90,13 @@ unsafe impl Sync for RawIndex {}
 impl Drop for RawIndex {
     fn drop(&mut self) {
         // SAFETY: the handle came from FAISS, is owned, and is not used after this.
-        unsafe { vinedb_faiss_free(self.map.as_ptr()) }
+        unsafe { vinedb_faiss_free(self.handle.as_ptr()) }
     }
 }
 
 impl OwnedIndex {
-    /// Builds the index of a factory string, with an id map around it.
-    /// FAISS's crate knows two metrics; the others are set afterwards, on an index made for the inner product, whose flat
-    /// parts are of the general class.
+    /// Builds the index of a factory string. FAISS's crate knows two metrics; the others are set afterwards, on an index made
+    /// for the inner product, whose flat parts are of the general class.
     pub(crate) fn create(dimension: usize, kind: &Kind, metric: Metric) -> Result<Self> {
         const OPERATION: &str = "create an index";
         initialize()?;
@@ -103,21 +107,21 @@ impl OwnedIndex {
             Metric::L2 => faiss::MetricType::L2,
             _ => faiss::MetricType::InnerProduct,
         };
-        let index = faiss::index_factory(native_dimension, format!("IDMap,{kind}"), made_for)
+        let index = faiss::index_factory(native_dimension, kind.to_string(), made_for)
             .map_err(|error| failure(OPERATION, &error.to_string()))?;
         // Only the pointer is taken over; the wrapper must not free it.
         let index = ManuallyDrop::new(index);
-        let map = NonNull::new(index.inner_ptr())
-            .ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        let index = RawIndex {
-            map: map.cast(),
-            dimension,
-        };
-        // SAFETY: the factory makes an IndexIDMap of "IDMap,…", and the handle is owned by `index` alone.
+        let mut handle = std::ptr::null_mut();
+        // SAFETY: an index of the factory's, which nothing else owns, and room for the handle.
         status(OPERATION, unsafe {
-            vinedb_faiss_prepare(index.map.as_ptr(), metric_code(metric), exponent(metric))
+            vinedb_faiss_adopt(
+                index.inner_ptr().cast(),
+                metric_code(metric),
+                exponent(metric),
+                &raw mut handle,
+            )
         })?;
-        Ok(Self(index))
+        RawIndex::owned(OPERATION, handle, dimension).map(Self)
     }
 
     /// Adds one row per id. When FAISS fails at it, the index is empty afterwards.
@@ -129,33 +133,38 @@ impl OwnedIndex {
         }
         // SAFETY: an owned handle, n ids and n × dimension numbers.
         status(OPERATION, unsafe {
-            vinedb_faiss_add(self.map.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
+            vinedb_faiss_add(self.handle.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
         })
     }
 }
 
 impl RawIndex {
-    pub(crate) fn facts(&self) -> Result<Facts> {
-        let mut facts = MaybeUninit::uninit();
-        // SAFETY: a live handle, and room for one Facts of the same layout.
-        status("describe an index", unsafe {
-            vinedb_faiss_facts(self.map.as_ptr(), facts.as_mut_ptr())
-        })?;
-        // SAFETY: the shim has written it whole when it returns 0.
-        Ok(unsafe { facts.assume_init() })
+    pub(crate) fn facts(&self) -> Facts {
+        // SAFETY: a live handle.
+        unsafe { vinedb_faiss_facts(self.handle.as_ptr()) }
     }
 
-    /// Has the vectors lie in huge pages, where the system can.
+    /// Bytes of memory, mapped ones included.
+    pub(crate) fn memory_bytes(&self) -> Result<usize> {
+        let mut bytes = 0;
+        // SAFETY: a live handle, and room for the number.
+        status("measure an index", unsafe {
+            vinedb_faiss_memory(self.handle.as_ptr(), &raw mut bytes)
+        })?;
+        Ok(bytes)
+    }
+
+    /// Moves the vectors into huge pages, where the system has them.
     pub(crate) fn use_huge_pages(&self) {
         // SAFETY: a live handle; neither contents nor addresses change.
-        unsafe { vinedb_faiss_use_huge_pages(self.map.as_ptr()) }
+        unsafe { vinedb_faiss_use_huge_pages(self.handle.as_ptr()) }
     }
 
     /// The id of each row.
     pub(crate) fn ids(&self) -> &[i64] {
         let mut count = 0;
         // SAFETY: a live handle, and room for the count.
-        let first = unsafe { vinedb_faiss_ids(self.map.as_ptr(), &raw mut count) };
+        let first = unsafe { vinedb_faiss_ids(self.handle.as_ptr(), &raw mut count) };
         if count == 0 {
             return &[];
         }
@@ -166,16 +175,19 @@ impl RawIndex {
     /// A copy in memory.
     pub(crate) fn try_clone(&self) -> Result<OwnedIndex> {
         const OPERATION: &str = "copy an index";
-        let mut copy = std::ptr::null_mut();
+        let mut twin = std::ptr::null_mut();
         // SAFETY: a live handle, and room for the new one.
         status(OPERATION, unsafe {
-            vinedb_faiss_clone(self.map.as_ptr(), &raw mut copy)
+            vinedb_faiss_clone(self.handle.as_ptr(), &raw mut twin)
         })?;
-        let map = NonNull::new(copy).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        Ok(OwnedIndex(Self {
-            map,
-            dimension: self.dimension,
-        }))
+        Self::owned(OPERATION, twin, self.dimension).map(OwnedIndex)
+    }
+
+    /// What the shim has made, for one owner.
+    fn owned(operation: &'static str, handle: *mut Handle, dimension: usize) -> Result<Self> {
+        let handle =
+            NonNull::new(handle).ok_or_else(|| failure(operation, "FAISS returned nothing"))?;
+        Ok(Self { handle, dimension })
     }
 
     /// How many vectors a slice has.
@@ -235,13 +247,31 @@ pub(crate) fn set_threads(threads: usize) {
     unsafe { vinedb_faiss_set_threads(threads) }
 }
 
-/// Before the first call into FAISS.
+/// Leaves OpenBLAS's number of threads as it is, for a process that uses OpenBLAS itself. Without this, the first index or
+/// clustering sets it to 1 for the whole process: work here is parallel by itself, and threads of OpenBLAS beside those of
+/// OpenMP slow each other down. To be called before any of these.
+///
+/// Returns whether it was in time.
+pub fn keep_blas_threads() -> bool {
+    let mut in_time = false;
+    BLAS.call_once(|| in_time = true);
+    in_time
+}
+
+/// Whether the number of OpenBLAS's threads is decided.
+static BLAS: Once = Once::new();
+
+/// Before the first call into FAISS. What is set for the whole process is set here, before anything reads it.
 fn initialize() -> Result<()> {
-    static BLAS: Once = Once::new();
+    static HOOKS: OnceLock<bool> = OnceLock::new();
     crate::cpu::check()?;
     // SAFETY: no preconditions.
     BLAS.call_once(|| unsafe { vinedb_faiss_single_threaded_blas() });
-    Ok(())
+    // SAFETY: nothing is read before this has returned.
+    if *HOOKS.get_or_init(|| unsafe { vinedb_faiss_add_hooks() } == 0) {
+        return Ok(());
+    }
+    Err(failure("set FAISS up", "memory ran out"))
 }
 
 /// Slices have at most `isize::MAX` bytes, so their lengths fit.

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use crate::backend::Backend;
 use crate::ids::MAX_ID;
 use crate::persist::replace;
-use crate::{Error, Index, Kind, Metric, Result, vectors};
+use crate::{Error, Index, Kind, Metric, Result, SearchParams, Select, vectors};
 
 const BUFFER: usize = 1 << 20;
 
@@ -70,9 +70,9 @@ pub struct Foreign {
 }
 
 impl Foreign {
-    /// Reads a plain FAISS file. All of it is checked, links and lists too, but FAISS parses it first: bytes that are
-    /// damaged or hostile can cost memory without end and end the process, so have another process try a file that is
-    /// not trusted.
+    /// Reads a plain FAISS file. All of it is checked, links and lists too, and searched once; what searches go by is set to
+    /// values of our own. But FAISS parses it first: bytes that are damaged or hostile can cost memory without end and end
+    /// the process, so let another process try a file that is not trusted.
     ///
     /// # Errors
     /// [`Error::BadForeign`] for what is no FAISS index, one of no kind or metric here, one that is not trained, and in a
@@ -99,9 +99,11 @@ impl Foreign {
         }
         let ids = raw.ids().to_vec();
         let trained_on = if kind.trains() { ids.len() } else { 0 };
+        let index = Index::from_backend(raw, dimension, metric, kind, trained_on);
+        try_search(&index).map_err(|error| bad(format!("it cannot be searched: {error}")))?;
         Ok(Self {
             path: path.to_owned(),
-            index: Index::from_backend(raw, dimension, metric, kind, trained_on),
+            index,
             ids,
         })
     }
@@ -227,6 +229,19 @@ impl Foreign {
         self.index.set_metric(metric);
         Ok(self.index)
     }
+}
+
+/// Searches for two vectors, roughly and exactly: what a search trips over shows where the file is tried.
+fn try_search(index: &Index) -> Result<()> {
+    let queries = vec![0.5; 2 * index.dimension()];
+    let exact = SearchParams {
+        exact: true,
+        ..SearchParams::DEFAULT
+    };
+    for params in [SearchParams::DEFAULT, exact] {
+        index.search(&queries, 10, &params, Select::All)?;
+    }
+    Ok(())
 }
 
 /// What FAISS says, without the function and line in which it says so.

@@ -64,13 +64,6 @@ impl Index {
         self
     }
 
-    fn check_writable(&self) -> Result<()> {
-        if self.read_only {
-            return Err(Error::ReadOnly);
-        }
-        Ok(())
-    }
-
     pub(crate) fn set_trained_on(&mut self, vectors: usize) {
         if self.kind.trains() {
             self.trained_on = vectors;
@@ -92,7 +85,9 @@ impl Index {
     /// # Errors
     /// [`Error::ReadOnly`].
     pub(crate) fn raw_mut(&mut self) -> Result<&mut Backend> {
-        self.check_writable()?;
+        if self.read_only {
+            return Err(Error::ReadOnly);
+        }
         Ok(&mut self.raw)
     }
 
@@ -180,7 +175,7 @@ impl Index {
         ids: &[i64],
         new: &[f32],
     ) -> Result<()> {
-        self.check_writable()?;
+        self.raw_mut()?;
         let new = vectors::prepare(new, self.dimension, self.metric)?;
         self.check_ids(ids, new.len() / self.dimension)?;
         if ids.is_empty() {

@@ -4,6 +4,9 @@
 //! parameters and a selection of ids per query, and saves itself to a file that is verified before FAISS reads it back.
 //! [`kmeans`] groups vectors. Texts, documents and filters are not known here; ids are all that comes out.
 //!
+//! With FAISS, the first index or clustering sets OpenBLAS to one thread for the whole process, since work here is parallel
+//! by itself; `keep_blas_threads`, called before, leaves that number to the process.
+//!
 //! ```
 //! use vinedb_engine::{IdSet, Index, IndexSpec, Metric, SearchParams, Select};
 //!
@@ -73,6 +76,8 @@ mod tests;
 pub use curve::{Curve, Rung, Trial};
 pub use device::Device;
 pub use error::{Error, Result};
+#[cfg(feature = "faiss")]
+pub use ffi::keep_blas_threads;
 pub use foreign::Foreign;
 pub use growth::Piece;
 pub use ids::{Hit, IdSet, MAX_ID, Select};

@@ -6,9 +6,9 @@
 //! | 8 | `VINEDBIX` |
 //! | 4 | version, little-endian like all numbers here |
 //! | 4 | length of the header |
-//! | n | header (bincode, fixed-width integers; metric and kind as strings) |
+//! | n | header (bincode, fixed-width integers; metric and kind as strings), then zeros up to where the rest begins at a multiple of 64 |
 //! | 8 | XXH3 of everything before |
-//! | rest | FAISS's index file, or an index that is held in Rust, of the length and XXH3 that the header says |
+//! | rest | FAISS's index with gaps (shim/io.cpp), or an index that is held in Rust, of the length and XXH3 that the header says |
 
 use std::fmt;
 use std::fs::File;
@@ -114,10 +114,16 @@ impl Index {
         Ok(index.known_by(header))
     }
 
-    /// As [`Index::load`], for searching alone, and with what is large left in the file: the system reads what searches
-    /// touch, and may let go of it. Kinds that cannot be mapped ([`crate::Kind::maps`]) and systems but Linux and FreeBSD
-    /// read it all; it is read-only nevertheless. The file must keep its bytes while the index lives: replace it, never
-    /// write into it. All of it is read once here, for its checksum.
+    /// As [`Index::load`], for searching alone, and memory-mapped: what is large stays in the file, the system reads what
+    /// searches touch, and may drop it again. Kinds that cannot be mapped ([`crate::Kind::maps`]) and systems but Linux and
+    /// FreeBSD read it all; it is read-only nevertheless. All of the file is read once here, for its checksum, and what is
+    /// mapped is checked in place.
+    ///
+    /// **The file must keep its bytes while the index lives**: whoever writes into it, or cuts it off, can make searches
+    /// crash. Nothing of this crate does: [`Index::save`] puts a new file in the place of the old one, which stays as it is
+    /// for those who have it mapped. Replace such files and remove them as you like, and keep other programs from writing
+    /// into them. The function is not `unsafe` for that, as memory-mapped indexes elsewhere are not: no caller could show more
+    /// than that, and locks of files bind only those who ask for them.
     ///
     /// # Errors
     /// As [`Index::load`].
@@ -227,7 +233,7 @@ fn read_of_faiss(source: &mut dyn Read, path: &Path, header: &Header) -> Result<
 /// What FAISS read must be what the header says it is.
 #[cfg(feature = "faiss")]
 fn adopt(raw: Access, path: &Path, header: &Header) -> Result<Index> {
-    let facts = raw.facts()?;
+    let facts = raw.facts();
     let native = header.kind.native_metric(header.metric);
     let ids_ascend = raw.ids().is_sorted_by(|one, two| one < two);
     let dimension = usize::try_from(header.dimension).ok().filter(|&dimension| {

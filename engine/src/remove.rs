@@ -11,7 +11,7 @@ impl Index {
     /// [`Error::Unsupported`] for graphs ([`crate::Kind::can_remove`]), [`Error::ReadOnly`] for a mapped index.
     /// [`Error::Faiss`] when memory runs out: the index is empty then.
     pub fn remove(&mut self, ids: &IdSet) -> Result<usize> {
-        self.check_writable()?;
+        self.raw_mut()?;
         let removed = match self.kind().can_remove() {
             true => self.raw_mut()?.remove(ids),
             false => None,

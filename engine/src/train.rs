@@ -26,7 +26,7 @@ impl Index {
     /// # Errors
     /// As [`Index::train`]; [`Error::Cancelled`] when told to stop. The index is then as it was, also where `watch` panics.
     pub fn train_with(&mut self, sample: &[f32], watch: Watch<'_>) -> Result<()> {
-        self.check_writable()?;
+        self.raw_mut()?;
         if self.is_trained() {
             return vectors::check(sample, self.dimension(), self.metric());
         }

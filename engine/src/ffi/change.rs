@@ -9,7 +9,7 @@ use crate::{IdSet, Result};
 
 impl OwnedIndex {
     /// Trains on the vectors; `step` is called before each step of it, and may end it. When that fails, the index is
-    /// trained in parts, and to be thrown away.
+    /// half trained, and of no use.
     pub(crate) fn train(
         &mut self,
         vectors: &[f32],
@@ -21,7 +21,7 @@ impl OwnedIndex {
         // call.
         let code = unsafe {
             vinedb_faiss_train(
-                self.map.as_ptr(),
+                self.handle.as_ptr(),
                 n,
                 vectors.as_ptr(),
                 go_on,
@@ -40,7 +40,7 @@ impl OwnedIndex {
         // SAFETY: an owned handle, a bitmap of the length given that outlives the call, and room for the number.
         status("remove vectors", unsafe {
             vinedb_faiss_remove(
-                self.map.as_ptr(),
+                self.handle.as_ptr(),
                 bits.as_ptr(),
                 bits.len(),
                 &raw mut removed,

@@ -3,36 +3,37 @@
 
 use std::ffi::CStr;
 use std::io::{self, Read, Write};
-use std::ptr::NonNull;
 
 use super::native::{
-    IdMap, vinedb_faiss_check, vinedb_faiss_kind, vinedb_faiss_map, vinedb_faiss_read,
-    vinedb_faiss_read_foreign, vinedb_faiss_renumber, vinedb_faiss_write, vinedb_faiss_write_as,
+    Handle, vinedb_faiss_kind, vinedb_faiss_map, vinedb_faiss_read, vinedb_faiss_read_foreign,
+    vinedb_faiss_renumber, vinedb_faiss_write, vinedb_faiss_write_as,
 };
 use super::stream::{Stream, read_some, write_some};
 use super::{OwnedIndex, RawIndex, failure, initialize, metric_of, status};
 use crate::{Kind, Metric, Result};
 
 impl RawIndex {
-    /// Writes the index in FAISS's own format.
+    /// Writes what [`RawIndex::read`] and [`RawIndex::map`] read: FAISS's format with gaps, by which it can be read in place.
     pub(crate) fn write(&self, target: &mut dyn Write) -> Result<io::Result<()>> {
         let mut stream = Stream::new(target);
         // SAFETY: a live handle, and a callback that is given the context it expects, which outlives the call.
-        let code = unsafe { vinedb_faiss_write(self.map.as_ptr(), write_some, stream.context()) };
+        let code =
+            unsafe { vinedb_faiss_write(self.handle.as_ptr(), write_some, stream.context()) };
         if let Some(error) = stream.failure() {
             return Ok(Err(error));
         }
         status("write an index", code).map(Ok)
     }
 
-    /// Reads what [`RawIndex::write`] wrote. The bytes must be known to be those: FAISS does not survive others.
+    /// Reads what [`RawIndex::write`] wrote. The index is checked whole, links and lists too; but FAISS parses the bytes
+    /// first, and those that are damaged can cost memory and end the process.
     pub(crate) fn read(source: &mut dyn Read) -> Result<OwnedIndex> {
         initialize()?;
         let mut stream = Stream::new(source);
-        let mut map = std::ptr::null_mut();
+        let mut handle = std::ptr::null_mut();
         // SAFETY: a callback that is given the context it expects, which outlives the call, and room for the handle.
-        let code = unsafe { vinedb_faiss_read(read_some, stream.context(), &raw mut map) };
-        Self::from_stream(code, stream.failure(), map)
+        let code = unsafe { vinedb_faiss_read(read_some, stream.context(), &raw mut handle) };
+        Self::from_stream(code, stream.failure(), handle)
     }
 
     /// Reads an index that FAISS wrote elsewhere, of any of our kinds, with ids or without: they may be in any order, and
@@ -40,13 +41,18 @@ impl RawIndex {
     pub(crate) fn read_foreign(source: &mut dyn Read) -> Result<OwnedIndex> {
         initialize()?;
         let mut stream = Stream::new(source);
-        let mut map = std::ptr::null_mut();
+        let mut handle = std::ptr::null_mut();
         // SAFETY: as in `read`.
-        let code = unsafe { vinedb_faiss_read_foreign(read_some, stream.context(), &raw mut map) };
-        Self::from_stream(code, stream.failure(), map)
+        let code =
+            unsafe { vinedb_faiss_read_foreign(read_some, stream.context(), &raw mut handle) };
+        Self::from_stream(code, stream.failure(), handle)
     }
 
-    fn from_stream(code: i32, failed: Option<io::Error>, map: *mut IdMap) -> Result<OwnedIndex> {
+    fn from_stream(
+        code: i32,
+        failed: Option<io::Error>,
+        handle: *mut Handle,
+    ) -> Result<OwnedIndex> {
         const OPERATION: &str = "read an index";
         if let Some(error) = failed {
             let told = match error.kind() {
@@ -56,8 +62,17 @@ impl RawIndex {
             return Err(failure(OPERATION, &told));
         }
         status(OPERATION, code)?;
-        let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        Self { map, dimension: 1 }.checked().map(OwnedIndex)
+        Self::sized(OPERATION, handle).map(OwnedIndex)
+    }
+
+    /// What was read, of the dimension that it says.
+    fn sized(operation: &'static str, handle: *mut Handle) -> Result<Self> {
+        let mut index = Self::owned(operation, handle, 1)?;
+        index.dimension = usize::try_from(index.facts().dimension)
+            .ok()
+            .filter(|&dimension| dimension > 0)
+            .ok_or_else(|| failure(operation, "it has no dimension"))?;
+        Ok(index)
     }
 
     /// How many numbers a vector has.
@@ -67,7 +82,7 @@ impl RawIndex {
 
     /// How FAISS compares vectors in it.
     pub(crate) fn metric(&self) -> Result<Metric> {
-        let facts = self.facts()?;
+        let facts = self.facts();
         metric_of(facts.metric, facts.exponent).ok_or_else(|| {
             let number = facts.metric;
             failure(
@@ -88,7 +103,7 @@ impl RawIndex {
         // outlives the call.
         let code = unsafe {
             vinedb_faiss_write_as(
-                self.map.as_ptr(),
+                self.handle.as_ptr(),
                 ids.as_ptr(),
                 write_some,
                 stream.context(),
@@ -108,25 +123,12 @@ impl RawIndex {
         const OPERATION: &str = "map an index";
         initialize()?;
         let start = usize::try_from(start).map_err(|_| failure(OPERATION, "it is too large"))?;
-        let mut map = std::ptr::null_mut();
+        let mut handle = std::ptr::null_mut();
         // SAFETY: an open file, and room for the handle; FAISS keeps the mapping for as long as the index.
         status(OPERATION, unsafe {
-            vinedb_faiss_map(file.as_raw_fd(), start, &raw mut map)
+            vinedb_faiss_map(file.as_raw_fd(), start, &raw mut handle)
         })?;
-        let map = NonNull::new(map).ok_or_else(|| failure(OPERATION, "FAISS returned nothing"))?;
-        Self { map, dimension: 1 }.checked()
-    }
-
-    /// The index, once its parts are known to fit together.
-    fn checked(mut self) -> Result<Self> {
-        const OPERATION: &str = "read an index";
-        // SAFETY: a live handle.
-        status(OPERATION, unsafe { vinedb_faiss_check(self.map.as_ptr()) })?;
-        self.dimension = usize::try_from(self.facts()?.dimension)
-            .ok()
-            .filter(|&dimension| dimension > 0)
-            .ok_or_else(|| failure(OPERATION, "it has no dimension"))?;
-        Ok(self)
+        Self::sized(OPERATION, handle)
     }
 
     /// What it is, as FAISS holds it.
@@ -135,7 +137,7 @@ impl RawIndex {
         let mut text = [0; 512];
         // SAFETY: a live handle, and as much room as is said.
         status(OPERATION, unsafe {
-            vinedb_faiss_kind(self.map.as_ptr(), text.as_mut_ptr().cast(), text.len())
+            vinedb_faiss_kind(self.handle.as_ptr(), text.as_mut_ptr().cast(), text.len())
         })?;
         let text = CStr::from_bytes_until_nul(&text)
             .map_err(|error| failure(OPERATION, &error.to_string()))?;
@@ -150,7 +152,7 @@ impl OwnedIndex {
             return Err(failure("number rows", "there is not one id per vector"));
         }
         // SAFETY: an owned handle, and as many ids as it has rows.
-        unsafe { vinedb_faiss_renumber(self.map.as_ptr(), ids.as_ptr()) }
+        unsafe { vinedb_faiss_renumber(self.handle.as_ptr(), ids.as_ptr()) }
         Ok(())
     }
 }

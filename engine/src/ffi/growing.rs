@@ -4,13 +4,13 @@ use std::ffi::c_void;
 use std::ops::ControlFlow;
 
 use super::native::{
-    IdMap, StepCallback, vinedb_faiss_link, vinedb_faiss_reach, vinedb_faiss_store,
+    Handle, StepCallback, vinedb_faiss_link, vinedb_faiss_reach, vinedb_faiss_store,
 };
 use super::steps::{Watched, go_on};
 use super::{OwnedIndex, failure, status};
 use crate::Result;
 
-/// Rows between two steps of [`OwnedIndex::link`]. Mirrors `LINKED_PER_STEP` in shim/linking.cpp.
+/// Rows between two steps of [`OwnedIndex::link`]. Mirrors `LINKED_PER_STEP` in shim/build_hnsw.cpp.
 const LINKED_PER_STEP: usize = 1024;
 
 /// Hears how many rows were gone over, and says whether to go on.
@@ -27,24 +27,24 @@ impl OwnedIndex {
         }
         // SAFETY: an owned handle, n ids and n × dimension numbers.
         status(OPERATION, unsafe {
-            vinedb_faiss_store(self.map.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
+            vinedb_faiss_store(self.handle.as_ptr(), n, vectors.as_ptr(), ids.as_ptr())
         })
     }
 
     /// Links what was stored. When it fails, the index is empty afterwards.
     pub(crate) fn link(&mut self, step: &mut Step<'_>) -> Result<()> {
-        self.watched("link vectors", step, |map, go_on, context| {
+        self.watched("link vectors", step, |handle, go_on, context| {
             // SAFETY: an owned handle, and what `watched` passes on.
-            unsafe { vinedb_faiss_link(map, go_on, context) }
+            unsafe { vinedb_faiss_link(handle, go_on, context) }
         })
     }
 
-    /// Has every row of a graph, but the first `known`, be found by a short walk.
+    /// Adds links to the rows of a graph, but the first `known`, that a short walk misses.
     pub(crate) fn reach(&mut self, known: usize, step: &mut Step<'_>) -> Result<()> {
         let known = i64::try_from(known).unwrap_or(i64::MAX);
-        self.watched("look for vectors", step, |map, go_on, context| {
+        self.watched("look for vectors", step, |handle, go_on, context| {
             // SAFETY: an owned handle, and what `watched` passes on.
-            unsafe { vinedb_faiss_reach(map, known, go_on, context) }
+            unsafe { vinedb_faiss_reach(handle, known, go_on, context) }
         })
     }
 
@@ -54,7 +54,7 @@ impl OwnedIndex {
         &mut self,
         operation: &'static str,
         step: &mut Step<'_>,
-        work: impl FnOnce(*mut IdMap, StepCallback, *mut c_void) -> i32,
+        work: impl FnOnce(*mut Handle, StepCallback, *mut c_void) -> i32,
     ) -> Result<()> {
         let mut rows = 0;
         let mut count = || {
@@ -64,7 +64,7 @@ impl OwnedIndex {
         };
         let mut watched = Watched::new(&mut count);
         // `go_on` gets the `Watched` that it expects, which outlives the call.
-        let code = work(self.map.as_ptr(), go_on, (&raw mut watched).cast());
+        let code = work(self.handle.as_ptr(), go_on, (&raw mut watched).cast());
         watched.outcome()?;
         status(operation, code)
     }

@@ -2,9 +2,9 @@
 
 use std::ffi::{c_char, c_void};
 
-/// Opaque: a `faiss::IndexIDMap`.
+/// Opaque: `shim::Handle`, an index with the ids of its rows.
 #[repr(C)]
-pub(super) struct IdMap {
+pub(super) struct Handle {
     _private: [u8; 0],
 }
 
@@ -14,7 +14,6 @@ pub(super) struct IdMap {
 pub(crate) struct Facts {
     pub(crate) dimension: i64,
     pub(crate) rows: i64,
-    pub(crate) bytes: i64,
     /// FAISS's number: 0 is inner product, 1 L2.
     pub(crate) metric: i32,
     /// FAISS's `metric_arg`: the p of Lp.
@@ -22,7 +21,7 @@ pub(crate) struct Facts {
     pub(crate) trained: bool,
 }
 
-/// Mirrors `VinedbKmeans` in shim/growth.cpp.
+/// Mirrors `VinedbKmeans` in shim/train.cpp.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub(super) struct KmeansSettings {
@@ -57,54 +56,65 @@ unsafe extern "C" {
     pub(super) fn vinedb_faiss_threads() -> i32;
     pub(super) fn vinedb_faiss_set_threads(threads: i32);
     pub(super) fn vinedb_faiss_single_threaded_blas();
-    pub(super) fn vinedb_faiss_free(map: *mut IdMap);
-    pub(super) fn vinedb_faiss_prepare(map: *mut IdMap, metric: i32, exponent: f32) -> i32;
-    pub(super) fn vinedb_faiss_facts(map: *const IdMap, facts: *mut Facts) -> i32;
-    pub(super) fn vinedb_faiss_kind(map: *const IdMap, text: *mut c_char, room: usize) -> i32;
-    pub(super) fn vinedb_faiss_check(map: *const IdMap) -> i32;
-    pub(super) fn vinedb_faiss_renumber(map: *mut IdMap, ids: *const i64);
-    pub(super) fn vinedb_faiss_use_huge_pages(map: *const IdMap);
-    pub(super) fn vinedb_faiss_ids(map: *const IdMap, count: *mut usize) -> *const i64;
+    pub(super) fn vinedb_faiss_free(handle: *mut Handle);
+    pub(super) fn vinedb_faiss_add_hooks() -> i32;
+    pub(super) fn vinedb_faiss_adopt(
+        made: *mut c_void,
+        metric: i32,
+        exponent: f32,
+        handle: *mut *mut Handle,
+    ) -> i32;
+    pub(super) fn vinedb_faiss_facts(handle: *const Handle) -> Facts;
+    pub(super) fn vinedb_faiss_memory(handle: *const Handle, bytes: *mut usize) -> i32;
+    pub(super) fn vinedb_faiss_kind(handle: *const Handle, text: *mut c_char, room: usize) -> i32;
+    pub(super) fn vinedb_faiss_renumber(handle: *mut Handle, ids: *const i64);
+    pub(super) fn vinedb_faiss_use_huge_pages(handle: *const Handle);
+    pub(super) fn vinedb_faiss_ids(handle: *const Handle, count: *mut usize) -> *const i64;
     pub(super) fn vinedb_faiss_train(
-        map: *mut IdMap,
+        handle: *mut Handle,
         n: i64,
         x: *const f32,
         step: StepCallback,
         context: *mut c_void,
     ) -> i32;
     pub(super) fn vinedb_faiss_remove(
-        map: *mut IdMap,
+        handle: *mut Handle,
         bits: *const u8,
         bytes: usize,
         removed: *mut usize,
     ) -> i32;
-    pub(super) fn vinedb_faiss_map(descriptor: i32, start: usize, map: *mut *mut IdMap) -> i32;
+    pub(super) fn vinedb_faiss_map(descriptor: i32, start: usize, handle: *mut *mut Handle) -> i32;
     pub(super) fn vinedb_faiss_write_as(
-        map: *const IdMap,
+        handle: *const Handle,
         ids: *const i64,
         write: WriteCallback,
         context: *mut c_void,
     ) -> i32;
-    pub(super) fn vinedb_faiss_add(map: *mut IdMap, n: i64, x: *const f32, ids: *const i64) -> i32;
+    pub(super) fn vinedb_faiss_add(
+        handle: *mut Handle,
+        n: i64,
+        x: *const f32,
+        ids: *const i64,
+    ) -> i32;
     pub(super) fn vinedb_faiss_store(
-        map: *mut IdMap,
+        handle: *mut Handle,
         n: i64,
         x: *const f32,
         ids: *const i64,
     ) -> i32;
     pub(super) fn vinedb_faiss_link(
-        map: *mut IdMap,
+        handle: *mut Handle,
         step: StepCallback,
         context: *mut c_void,
     ) -> i32;
     pub(super) fn vinedb_faiss_reach(
-        map: *mut IdMap,
+        handle: *mut Handle,
         first: i64,
         step: StepCallback,
         context: *mut c_void,
     ) -> i32;
     pub(super) fn vinedb_faiss_search(
-        map: *const IdMap,
+        handle: *const Handle,
         n: i64,
         x: *const f32,
         ask: *const Ask,
@@ -112,7 +122,7 @@ unsafe extern "C" {
         ids: *mut i64,
     ) -> i32;
     pub(super) fn vinedb_faiss_distances(
-        map: *const IdMap,
+        handle: *const Handle,
         query: *const f32,
         products: bool,
         n: usize,
@@ -120,26 +130,26 @@ unsafe extern "C" {
         distances: *mut f32,
     ) -> i32;
     pub(super) fn vinedb_faiss_reconstruct(
-        map: *const IdMap,
+        handle: *const Handle,
         n: usize,
         rows: *const i64,
         x: *mut f32,
     ) -> i32;
-    pub(super) fn vinedb_faiss_clone(map: *const IdMap, copy: *mut *mut IdMap) -> i32;
+    pub(super) fn vinedb_faiss_clone(handle: *const Handle, twin: *mut *mut Handle) -> i32;
     pub(super) fn vinedb_faiss_write(
-        map: *const IdMap,
+        handle: *const Handle,
         write: WriteCallback,
         context: *mut c_void,
     ) -> i32;
     pub(super) fn vinedb_faiss_read(
         read: ReadCallback,
         context: *mut c_void,
-        map: *mut *mut IdMap,
+        handle: *mut *mut Handle,
     ) -> i32;
     pub(super) fn vinedb_faiss_read_foreign(
         read: ReadCallback,
         context: *mut c_void,
-        map: *mut *mut IdMap,
+        handle: *mut *mut Handle,
     ) -> i32;
     pub(super) fn vinedb_faiss_kmeans(
         d: i64,

@@ -31,7 +31,7 @@ impl RawIndex {
         // a range within the rows, and room for n × k distances and ids.
         status(OPERATION, unsafe {
             vinedb_faiss_search(
-                self.map.as_ptr(),
+                self.handle.as_ptr(),
                 n,
                 queries.as_ptr(),
                 &raw const ask,
@@ -87,7 +87,7 @@ impl RawIndex {
         // SAFETY: a live handle, one query of the index's dimension, rows of the index, and room for a distance each.
         status(OPERATION, unsafe {
             vinedb_faiss_distances(
-                self.map.as_ptr(),
+                self.handle.as_ptr(),
                 query.as_ptr(),
                 products,
                 rows.len(),
@@ -113,7 +113,7 @@ impl RawIndex {
         // SAFETY: a live handle, ascending rows of the index, and room for a vector each.
         status(OPERATION, unsafe {
             vinedb_faiss_reconstruct(
-                self.map.as_ptr(),
+                self.handle.as_ptr(),
                 rows.len(),
                 rows.as_ptr(),
                 vectors.as_mut_ptr(),

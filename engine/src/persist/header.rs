@@ -11,10 +11,12 @@ use super::Stamp;
 use crate::{Curve, Error, Kind, Metric, Result};
 
 const MAGIC: &[u8; 8] = b"VINEDBIX";
-const VERSION: u32 = 3;
+const VERSION: u32 = 4;
 /// Magic, version, length of the header.
 const PREFIX: usize = 16;
 const CHECKSUM: usize = 8;
+/// What follows the header begins at a multiple of this, by zeros at the header's end: a mapped index is read in place.
+const ALIGNMENT: usize = 64;
 /// No header comes near this; a length above it is damage.
 const MAX_HEADER: usize = 4096;
 pub(super) const BUFFER: usize = 1 << 20;
@@ -37,7 +39,10 @@ pub(super) struct Header {
 
 /// Everything before the payload.
 pub(super) fn framed(header: &Header) -> io::Result<Vec<u8>> {
-    let encoded = bincode::serde::encode_to_vec(header, encoding()).map_err(io::Error::other)?;
+    let mut encoded =
+        bincode::serde::encode_to_vec(header, encoding()).map_err(io::Error::other)?;
+    let whole = (PREFIX + encoded.len() + CHECKSUM).next_multiple_of(ALIGNMENT);
+    encoded.resize(whole - PREFIX - CHECKSUM, 0);
     let length = u32::try_from(encoded.len()).map_err(io::Error::other)?;
     let mut bytes = MAGIC.to_vec();
     bytes.extend(VERSION.to_le_bytes());
@@ -81,10 +86,12 @@ pub(super) fn read_header(file: &mut File, path: &Path) -> Result<(Header, u64)>
     }
     let (header, used) = bincode::serde::decode_from_slice(encoded, encoding())
         .map_err(|error| Error::corrupt(path, format!("its header cannot be read: {error}")))?;
-    if used != length {
+    if encoded[used..].iter().any(|&byte| byte != 0)
+        || (PREFIX + length + CHECKSUM) % ALIGNMENT != 0
+    {
         return Err(Error::corrupt(
             path,
-            "its header is longer than it should be",
+            "its header is of another length than it should be",
         ));
     }
     Ok((header, (PREFIX + length + CHECKSUM) as u64))

@@ -30,6 +30,8 @@ mod quick;
 mod recall;
 mod search;
 mod sharing;
+#[cfg(feature = "faiss")]
+mod soundness;
 mod spec;
 #[cfg(feature = "faiss")]
 mod table;

@@ -1,17 +1,12 @@
 // Distances to rows one by one, and rows as vectors: from the codes of any kind of index.
 
+#include "kinds.h"
 #include "nearest.h"
 #include "shim.h"
 
 #include <algorithm>
 #include <vector>
 
-#include <faiss/IndexIVFFastScan.h>
-#include <faiss/IndexLSH.h>
-#include <faiss/IndexNSG.h>
-#include <faiss/IndexPQFastScan.h>
-#include <faiss/IndexPreTransform.h>
-#include <faiss/IndexRefine.h>
 #include <faiss/impl/FaissAssert.h>
 #include <faiss/impl/IDSelector.h>
 #include <faiss/impl/pq4_fast_scan.h>
@@ -142,35 +137,23 @@ bool shim::is_similarity(const Index& index, bool products) {
 }
 
 std::unique_ptr<DistanceComputer> shim::row_distances(const Index& index, bool products) {
-    if (auto refine = dynamic_cast<const faiss::IndexRefine*>(&index)) {
-        return row_distances(*refine->refine_index, products);
-    }
-    if (auto hnsw = dynamic_cast<const IndexHNSW*>(&index)) {
-        return row_distances(*hnsw->storage, products);
-    }
-    if (auto nsg = dynamic_cast<const faiss::IndexNSG*>(&index)) {
-        return row_distances(*nsg->storage, products);
-    }
-    if (auto pre = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
-        return std::make_unique<Transformed>(*pre);
-    }
-    if (auto ivf = dynamic_cast<const IndexIVFFlat*>(&index)) {
-        return std::make_unique<Mapped>(*ivf);
-    }
-    if (auto packed = dynamic_cast<const faiss::IndexPQFastScan*>(&index)) {
-        return std::make_unique<PackedCodes>(*packed);
-    }
-    if (auto lsh = dynamic_cast<const faiss::IndexLSH*>(&index)) {
-        return std::make_unique<Hammings>(*lsh);
-    }
-    if (auto quick = code_distances(index, is_similarity(index, products), 1)) {
-        return quick;
-    }
-    auto flat = dynamic_cast<const IndexFlat*>(&index);
-    if (flat && products) {
-        return std::make_unique<Products>(*flat);
-    }
-    return std::unique_ptr<DistanceComputer>(index.get_distance_computer());
+    using Distances = std::unique_ptr<DistanceComputer>;
+    return match(
+            index,
+            [=](const faiss::IndexRefine& refine) { return row_distances(*refine.refine_index, products); },
+            [=](const IndexHNSW& graph) { return row_distances(*graph.storage, products); },
+            [=](const faiss::IndexNSG& graph) { return row_distances(*graph.storage, products); },
+            [](const faiss::IndexPreTransform& chain) -> Distances { return std::make_unique<Transformed>(chain); },
+            [](const IndexIVFFlat& ivf) -> Distances { return std::make_unique<Mapped>(ivf); },
+            [](const faiss::IndexPQFastScan& packed) -> Distances { return std::make_unique<PackedCodes>(packed); },
+            [](const faiss::IndexLSH& lsh) -> Distances { return std::make_unique<Hammings>(lsh); },
+            [=](const Index& codes) -> Distances {
+                if (auto quick = code_distances(codes, is_similarity(codes, products), 1)) {
+                    return quick;
+                }
+                auto flat = dynamic_cast<const IndexFlat*>(&codes);
+                return flat && products ? Distances(std::make_unique<Products>(*flat)) : Distances(codes.get_distance_computer());
+            });
 }
 
 void shim::scan_rows(DistanceComputer& distances, bool similarity, const float* query, const Search& search) {
@@ -248,18 +231,16 @@ void reconstruct_transformed(const faiss::IndexPreTransform& pre, size_t n, cons
 }
 
 void reconstruct(const Index& index, size_t n, const idx_t* rows, float* x) {
-    if (auto refine = dynamic_cast<const faiss::IndexRefine*>(&index)) {
-        return reconstruct(*refine->refine_index, n, rows, x);
-    }
-    if (auto pre = dynamic_cast<const faiss::IndexPreTransform*>(&index)) {
-        return reconstruct_transformed(*pre, n, rows, x);
-    }
-    if (auto ivf = dynamic_cast<const faiss::IndexIVF*>(&index)) {
-        return reconstruct_lists(*ivf, n, rows, x);
-    }
-    for (size_t i = 0; i < n; i++) {
-        index.reconstruct(rows[i], x + i * index.d);
-    }
+    match(
+            index,
+            [=](const faiss::IndexRefine& refine) { reconstruct(*refine.refine_index, n, rows, x); },
+            [=](const faiss::IndexPreTransform& chain) { reconstruct_transformed(chain, n, rows, x); },
+            [=](const faiss::IndexIVF& ivf) { reconstruct_lists(ivf, n, rows, x); },
+            [=](const Index& codes) {
+                for (size_t i = 0; i < n; i++) {
+                    codes.reconstruct(rows[i], x + i * codes.d);
+                }
+            });
 }
 
 } // namespace
@@ -267,20 +248,20 @@ void reconstruct(const Index& index, size_t n, const idx_t* rows, float* x) {
 extern "C" {
 
 /// Distances from one query to rows, all of them 0 <= row < rows.
-int vinedb_faiss_distances(const IndexIDMap* map, const float* query, bool products, size_t n, const int64_t* rows, float* distances) {
+int vinedb_faiss_distances(const Handle* handle, const float* query, bool products, size_t n, const int64_t* rows, float* distances) {
     return guarded([&] {
         const SingleThreaded here;
-        const auto computer = row_distances(*map->index, products);
+        const auto computer = row_distances(*handle->index, products);
         computer->set_query(query);
         measure(*computer, n, rows, distances);
     });
 }
 
 /// What is kept of rows, ascending and all of them 0 <= row < rows, as vectors.
-int vinedb_faiss_reconstruct(const IndexIDMap* map, size_t n, const int64_t* rows, float* x) {
+int vinedb_faiss_reconstruct(const Handle* handle, size_t n, const int64_t* rows, float* x) {
     return guarded([&] {
         const SingleThreaded here;
-        reconstruct(*map->index, n, rows, x);
+        reconstruct(*handle->index, n, rows, x);
     });
 }
 

@@ -1,21 +1,18 @@
 // Taking rows out: what lies behind them moves up, in its order, so that ids still ascend with rows.
 
-#include "levels.h"
+#include "kinds.h"
 #include "shim.h"
 
 #include <algorithm>
 #include <vector>
 
-#include <faiss/IndexIVF.h>
-#include <faiss/IndexPQFastScan.h>
-#include <faiss/IndexPreTransform.h>
-#include <faiss/IndexRefine.h>
 #include <faiss/impl/CodePacker.h>
 #include <faiss/impl/FaissAssert.h>
 #include <faiss/impl/IDSelector.h>
 #include <faiss/invlists/BlockInvertedLists.h>
 
 using namespace faiss;
+using namespace shim;
 
 namespace {
 
@@ -109,20 +106,17 @@ void remove_from_lists(IndexIVF& ivf, const Places& places, idx_t remaining) {
 }
 
 void remove_rows(Index& index, const Places& places, idx_t remaining) {
-    if (auto refine = dynamic_cast<IndexRefine*>(&index)) {
-        remove_rows(*refine->base_index, places, remaining);
-        remove_rows(*refine->refine_index, places, remaining);
-    } else if (auto chain = dynamic_cast<IndexPreTransform*>(&index)) {
-        remove_rows(*chain->index, places, remaining);
-    } else if (auto ivf = dynamic_cast<IndexIVF*>(&index)) {
-        remove_from_lists(*ivf, places, remaining);
-    } else if (auto packed = dynamic_cast<IndexFastScan*>(&index)) {
-        remove_packed(*packed, places);
-    } else {
-        auto codes = dynamic_cast<IndexFlatCodes*>(&index);
-        FAISS_THROW_IF_NOT_MSG(codes, "nothing can be taken out of a graph");
-        codes->remove_ids(Gone(places));
-    }
+    match(
+            index,
+            [&](IndexRefine& refine) {
+                remove_rows(*refine.base_index, places, remaining);
+                remove_rows(*refine.refine_index, places, remaining);
+            },
+            [&](IndexPreTransform& chain) { remove_rows(*chain.index, places, remaining); },
+            [&](IndexIVF& ivf) { remove_from_lists(ivf, places, remaining); },
+            [&](IndexPQFastScan& packed) { remove_packed(packed, places); },
+            [&](IndexFlatCodes& codes) { codes.remove_ids(Gone(places)); },
+            [](Index&) { FAISS_THROW_MSG("nothing can be taken out of a graph"); });
     index.ntotal = remaining;
 }
 
@@ -130,14 +124,13 @@ void remove_rows(Index& index, const Places& places, idx_t remaining) {
 
 extern "C" {
 
-/// Takes out the rows whose ids are in the bitmap; writes how many. When FAISS itself fails its parts may disagree; then
-/// the index is emptied. Not for graphs, nor for what is mapped.
-int vinedb_faiss_remove(IndexIDMap* map, const uint8_t* bits, size_t bytes, size_t* removed) {
-    const int failed = shim::guarded([&] {
-        Places places(map->id_map.size());
+/// Takes out the rows whose ids are in the bitmap; writes how many. Not for graphs, nor for what is mapped.
+int vinedb_faiss_remove(Handle* handle, const uint8_t* bits, size_t bytes, size_t* removed) {
+    return change(handle, [&] {
+        Places places(handle->id_map.size());
         idx_t remaining = 0;
         for (size_t row = 0; row < places.size(); row++) {
-            const uint64_t id = map->id_map[row];
+            const uint64_t id = handle->id_map[row];
             const bool gone = (id >> 3) < bytes && ((bits[id >> 3] >> (id & 7)) & 1);
             places[row] = gone ? -1 : remaining++;
         }
@@ -145,21 +138,15 @@ int vinedb_faiss_remove(IndexIDMap* map, const uint8_t* bits, size_t bytes, size
         if (*removed == 0) {
             return;
         }
-        remove_rows(*map->index, places, remaining);
+        remove_rows(*handle->index, places, remaining);
         for (size_t row = 0; row < places.size(); row++) {
             if (places[row] >= 0) {
-                map->id_map[places[row]] = map->id_map[row];
+                handle->id_map[places[row]] = handle->id_map[row];
             }
         }
-        map->id_map.resize(remaining);
-        map->ntotal = remaining;
+        handle->id_map.resize(remaining);
+        handle->ntotal = remaining;
     });
-    if (failed) {
-        const std::string reason = shim::last_error();
-        shim::guarded([&] { map->reset(); });
-        shim::last_error() = reason;
-    }
-    return failed;
 }
 
 } // extern "C"

@@ -1,117 +1,87 @@
 // Training and k-means: as many OpenMP threads as the caller allows.
 
+#include "kinds.h"
 #include "shim.h"
 
 #include <algorithm>
-#include <stdexcept>
 #include <vector>
 
 #include <faiss/Clustering.h>
-#include <faiss/IndexPreTransform.h>
-#include <faiss/IndexRefine.h>
-#include <faiss/VectorTransform.h>
-#include <faiss/impl/FaissAssert.h>
-#include <faiss/utils/distances.h>
 
 using namespace shim;
 
 void shim::blocked_search(const IndexFlat& flat, idx_t n, const float* x, idx_t k, float* distances, idx_t* rows) {
     const idx_t block = 1024;
-    std::exception_ptr failure;
+    Failure failure;
 #pragma omp parallel for schedule(dynamic) if (n > block)
     for (idx_t start = 0; start < n; start += block) {
-        const idx_t count = std::min(block, n - start);
-        try {
+        failure.catching([&] {
+            const idx_t count = std::min(block, n - start);
             flat.IndexFlat::search(count, x + start * flat.d, k, distances + start * k, rows + start * k);
-        } catch (...) {
-#pragma omp critical(vinedb_failure)
-            failure = std::current_exception();
-        }
+        });
     }
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
+    failure.rethrow();
 }
 
 namespace {
 
-/// Called before each iteration of k-means; false ends it.
-using Step = bool (*)(void* context);
-
 /// The index that k-means assigns points with: flat, all cores at work, BLAS on one thread each. FAISS searches it once
 /// per iteration, outside of its parallel regions, so that an exception thrown here ends the training.
 struct Assigner final : IndexFlat {
-    Step step = nullptr;
-    void* context = nullptr;
+    const Steps& steps;
 
-    using IndexFlat::IndexFlat;
+    Assigner(idx_t d, faiss::MetricType metric, const Steps& steps) : IndexFlat(d, metric), steps(steps) {}
+
     void search(idx_t n, const float* x, idx_t k, float* distances, idx_t* labels, const faiss::SearchParameters*) const override {
-        if (step && !step(context)) {
-            throw std::runtime_error("it was told to stop");
-        }
+        steps.next();
         blocked_search(*this, n, x, k, distances, labels);
-    }
-};
-
-/// Tells of each step of training; throws when there is to be no next one.
-struct Steps {
-    Step step;
-    void* context;
-    void operator()() const {
-        if (step && !step(context)) {
-            throw std::runtime_error("it was told to stop");
-        }
     }
 };
 
 /// The centroids come from our assigner, whatever is to find them afterwards: FAISS has graphs over them trained for L2
 /// and spherical inner product alone.
 void train_lists(faiss::IndexIVF& ivf, idx_t n, const float* x, const Steps& steps) {
-    Assigner assigner(ivf.d, ivf.metric_type);
+    Assigner assigner(ivf.d, ivf.metric_type, steps);
     assigner.metric_arg = ivf.metric_arg;
-    assigner.step = steps.step;
-    assigner.context = steps.context;
     ivf.quantizer_trains_alone = 0;
-    ivf.clustering_index = &assigner;
-    std::exception_ptr failure;
-    try {
-        ivf.train(n, x);
-    } catch (...) {
-        failure = std::current_exception();
-    }
-    ivf.clustering_index = nullptr;
-    if (failure) {
-        std::rethrow_exception(failure);
-    }
+    const Borrowed<Index*> borrowed(ivf.clustering_index, &assigner);
+    ivf.train(n, x);
 }
 
-/// What FAISS does (IndexPreTransform::train, IndexRefine::train), with a step in between.
+void train_level(Index& index, idx_t n, const float* x, const Steps& steps);
+
+/// What FAISS does (IndexPreTransform::train), with a step in between.
+void train_chain(faiss::IndexPreTransform& chain, idx_t n, const float* x, const Steps& steps) {
+    std::vector<float> changed;
+    for (faiss::VectorTransform* transform : chain.chain) {
+        if (!transform->is_trained) {
+            steps.next();
+            transform->train(n, x);
+        }
+        std::vector<float> next(size_t(n) * transform->d_out);
+        transform->apply_noalloc(n, x, next.data());
+        changed.swap(next);
+        x = changed.data();
+    }
+    train_level(*chain.index, n, x, steps);
+}
+
 void train_level(Index& index, idx_t n, const float* x, const Steps& steps) {
     if (index.is_trained) {
         return;
     }
-    if (auto refine = dynamic_cast<faiss::IndexRefine*>(&index)) {
-        train_level(*refine->base_index, n, x, steps);
-        train_level(*refine->refine_index, n, x, steps);
-    } else if (auto chain = dynamic_cast<faiss::IndexPreTransform*>(&index)) {
-        std::vector<float> changed;
-        for (faiss::VectorTransform* transform : chain->chain) {
-            if (!transform->is_trained) {
-                steps();
-                transform->train(n, x);
-            }
-            std::vector<float> next(size_t(n) * transform->d_out);
-            transform->apply_noalloc(n, x, next.data());
-            changed.swap(next);
-            x = changed.data();
-        }
-        train_level(*chain->index, n, x, steps);
-    } else if (auto ivf = dynamic_cast<faiss::IndexIVF*>(&index)) {
-        train_lists(*ivf, n, x, steps);
-    } else {
-        steps();
-        index.train(n, x);
-    }
+    match(
+            index,
+            [&](faiss::IndexRefine& refine) {
+                train_level(*refine.base_index, n, x, steps);
+                train_level(*refine.refine_index, n, x, steps);
+            },
+            [&](faiss::IndexPreTransform& chain) { train_chain(chain, n, x, steps); },
+            [&](faiss::IndexIVF& ivf) { train_lists(ivf, n, x, steps); },
+            [&](Index& codes) {
+                steps.next();
+                codes.train(n, x);
+            });
     index.is_trained = true;
 }
 
@@ -121,10 +91,10 @@ extern "C" {
 
 /// `step` is called before each transform, each iteration of the lists' k-means, and each other kind of code. After a
 /// failure the index is trained in parts, and of no use.
-int vinedb_faiss_train(IndexIDMap* map, int64_t n, const float* x, Step step, void* context) {
+int vinedb_faiss_train(Handle* handle, int64_t n, const float* x, StepCallback step, void* context) {
     return guarded([&] {
-        train_level(*map->index, n, x, {step, context});
-        map->is_trained = true;
+        train_level(*handle->index, n, x, {step, context});
+        handle->is_trained = true;
     });
 }
 
@@ -144,7 +114,7 @@ int vinedb_faiss_kmeans(
         const float* x,
         int64_t k,
         const VinedbKmeans* settings,
-        Step step,
+        StepCallback step,
         void* context,
         bool given,
         float* centroids,
@@ -161,9 +131,8 @@ int vinedb_faiss_kmeans(
         if (given) {
             clustering.centroids.assign(centroids, centroids + k * d);
         }
-        Assigner assigner(d, settings->spherical ? faiss::METRIC_INNER_PRODUCT : faiss::METRIC_L2);
-        assigner.step = step;
-        assigner.context = context;
+        const Steps watched{step, context};
+        Assigner assigner(d, settings->spherical ? faiss::METRIC_INNER_PRODUCT : faiss::METRIC_L2, watched);
         clustering.train(n, x, assigner);
         const auto& all = clustering.iteration_stats;
         *steps = std::min(all.size(), size_t(settings->iterations));

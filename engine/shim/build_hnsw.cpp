@@ -5,16 +5,11 @@
 // Afterwards every vector can be looked for by a short walk, and what it misses gets one more link to it, from where the
 // walk ended. Links are only added, or put in the place of the last of a full list; their number stays the same.
 
-#include "shim.h"
+#include "build_hnsw.h"
 
 #include <algorithm>
 #include <utility>
-#include <vector>
 
-#include <faiss/IndexPreTransform.h>
-#include <faiss/IndexRefine.h>
-#include <faiss/impl/AuxIndexStructures.h>
-#include <faiss/impl/ResultHandler.h>
 #include <faiss/utils/random.h>
 
 using namespace shim;
@@ -22,8 +17,6 @@ using faiss::DistanceComputer;
 using faiss::HNSW;
 
 namespace {
-
-using Row = HNSW::storage_idx_t;
 
 /// Rows between two reports. Mirrors `LINKED_PER_STEP` in ffi/growing.rs.
 constexpr size_t LINKED_PER_STEP = 1024;
@@ -33,37 +26,24 @@ constexpr int BREADTH = 10;
 /// A new link turns other walks aside; so those around it are looked for again, so many times.
 constexpr int ROUNDS = 4;
 
-/// A lock for each row.
-struct Locks {
-    std::vector<omp_lock_t> all;
-
-    explicit Locks(size_t rows) : all(rows) {
-        for (omp_lock_t& lock : all) {
-            omp_init_lock(&lock);
-        }
-    }
-    ~Locks() {
-        for (omp_lock_t& lock : all) {
-            omp_destroy_lock(&lock);
-        }
-    }
-    Locks(const Locks&) = delete;
-    Locks& operator=(const Locks&) = delete;
-};
-
 /// What one thread needs to walk through the graph.
 struct Walker {
     const IndexHNSW& index;
     faiss::VisitedTable visited;
     std::unique_ptr<DistanceComputer> distances;
     std::vector<float> vector;
+    Scratch scratch;
     Row rows[BREADTH];
     float far[BREADTH];
 
     explicit Walker(const IndexHNSW& index)
-            : index(index), visited(int(index.storage->ntotal)), distances(graph_distances(*index.storage)), vector(index.d) {}
+            : index(index),
+              visited(int(index.storage->ntotal)),
+              distances(graph_distances(*index.storage)),
+              vector(index.d),
+              scratch(index.hnsw) {}
 
-    /// Has distances be those to a row, which the storage keeps whole or in codes.
+    /// Makes distances those to a row, which the storage keeps whole or in codes.
     void look_for(idx_t row) {
         if (auto flat = dynamic_cast<const IndexFlat*>(index.storage)) {
             return distances->set_query(flat->get_xb() + row * flat->d);
@@ -93,15 +73,16 @@ struct Walker {
 
 /// A walker for each thread.
 struct Crew {
+    const IndexHNSW& index;
     std::vector<std::unique_ptr<Walker>> walkers;
 
-    explicit Crew(const IndexHNSW& index) {
+    explicit Crew(const IndexHNSW& index) : index(index) {
         for (int i = 0; i < omp_get_max_threads(); i++) {
             walkers.push_back(std::make_unique<Walker>(index));
         }
     }
 
-    /// Calls `work` with a walker for each of the rows, side by side; `step` before every so-manieth.
+    /// Calls `work` with a walker for each of the rows, side by side, and `step` every LINKED_PER_STEP rows.
     template <class Work>
     void over(const std::vector<Row>& rows, const Steps& steps, const Work& work) {
         for (size_t start = 0; start < rows.size(); start += LINKED_PER_STEP) {
@@ -110,36 +91,27 @@ struct Crew {
         }
     }
 
-    /// Those of the rows that are not found, ascending.
+    /// Those of the rows, which ascend, that are not found.
     std::vector<Row> missed(const std::vector<Row>& rows, const Steps& steps) {
-        std::vector<Row> missed;
+        std::vector<uint8_t> found(index.ntotal);
         over(rows, steps, [&](Walker& walker, Row row) {
             walker.look_for(row);
-            if (!walker.finds(row, QUICK) && !walker.finds(row, BREADTH)) {
-#pragma omp critical(vinedb_missed)
-                missed.push_back(row);
-            }
+            found[row] = walker.finds(row, QUICK) || walker.finds(row, BREADTH);
         });
-        std::sort(missed.begin(), missed.end());
+        std::vector<Row> missed;
+        std::copy_if(rows.begin(), rows.end(), std::back_inserter(missed), [&](Row row) { return !found[row]; });
         return missed;
     }
 
 private:
     template <class Work>
     void part(const Row* rows, size_t n, const Work& work) {
-        std::exception_ptr failure;
+        Failure failure;
 #pragma omp parallel for schedule(dynamic, 8) if (n > 100)
         for (size_t i = 0; i < n; i++) {
-            try {
-                work(*walkers[omp_get_thread_num()], rows[i]);
-            } catch (...) {
-#pragma omp critical(vinedb_failure)
-                failure = std::current_exception();
-            }
+            failure.catching([&] { work(*walkers[omp_get_thread_num()], rows[i]); });
         }
-        if (failure) {
-            std::rethrow_exception(failure);
-        }
+        failure.rethrow();
     }
 };
 
@@ -162,7 +134,7 @@ std::vector<std::vector<Row>> by_level(const HNSW& hnsw, idx_t first) {
     return levels;
 }
 
-/// Has one of these rows, which are none behind the first -1, lead to `row` on the lowest layer: the first with a free
+/// Makes one of these rows, which are none behind the first -1, lead to `row` on the lowest layer: the first with a free
 /// place for a link, else the first of all, in place of its last. Returns the row that lost a link, or -1.
 Row lead(HNSW& hnsw, const Row* from, Row row) {
     Row* last = nullptr;
@@ -181,7 +153,7 @@ Row lead(HNSW& hnsw, const Row* from, Row row) {
     return last ? std::exchange(*last, row) : -1;
 }
 
-/// Has a row be found from where walks for it end. Rows that lose a link by that are to be looked for again.
+/// Adds links until a walk for a row finds it, from where such walks end. Rows that lose a link by that are to be looked for again.
 void lead_to(IndexHNSW& index, Walker& walker, Row row, std::vector<Row>& again) {
     walker.look_for(row);
     for (int tries = 0; tries < BREADTH && !walker.finds(row, BREADTH); tries++) {
@@ -203,7 +175,7 @@ void add_links(const HNSW& hnsw, Row row, std::vector<Row>& rows) {
 
 } // namespace
 
-void shim::link_graph(IndexHNSW& index, const float* x, const Steps& steps) {
+void shim::link_graph(IndexHNSW& index, idx_t n, const float* x, const Steps& steps) {
     const idx_t first = index.ntotal;
     const idx_t rows = index.storage->ntotal;
     if (first == rows) {
@@ -211,18 +183,19 @@ void shim::link_graph(IndexHNSW& index, const float* x, const Steps& steps) {
     }
     index.hnsw.prepare_level_tab(rows - first, false);
     index.ntotal = rows;
-    Locks locks(rows);
+    Entry entry;
+    const auto locks = std::make_unique<Locks>();
     Crew crew(index);
     const auto levels = by_level(index.hnsw, first);
     for (size_t level = levels.size(); level-- > 0;) {
         const bool full = index.keep_max_size_level0 && level == 0;
         crew.over(levels[level], steps, [&](Walker& walker, Row row) {
-            if (x) {
-                walker.distances->set_query(x + (row - first) * index.d);
+            if (row >= rows - n) {
+                walker.distances->set_query(x + (row - (rows - n)) * index.d);
             } else {
                 walker.look_for(row);
             }
-            join_graph(index, row, full, *walker.distances, walker.visited, locks.all.data());
+            join_graph(index, row, full, *walker.distances, walker.visited, {walker.scratch, *locks, entry});
         });
     }
 }

@@ -1,5 +1,8 @@
-// One step of a walk through a graph (HNSW). Nearly all the time of a walk goes by waiting for memory; so all the vectors
-// that a step will measure are asked for at once, before the first of them is.
+// One step of a walk through a graph (HNSW). Nearly all the time of a walk goes by waiting for memory, so the vectors that a
+// step will measure are all prefetched before the first of them is read.
+//
+// While a graph is built, threads read links that others write. Both go by relaxed atomics, as plain moves do in the machine:
+// a row that is linked was stored before, and a walk that sees an older list merely takes another way.
 
 #pragma once
 
@@ -14,44 +17,54 @@
 
 namespace shim {
 
-/// Asks memory for what the storage keeps of a row: for its beginning, behind which the processor reads ahead by itself.
-struct Ahead {
+using Row = faiss::HNSW::storage_idx_t;
+
+inline Row load_link(const Row& link) {
+    return __atomic_load_n(&link, __ATOMIC_RELAXED);
+}
+
+inline void store_link(Row& link, Row to) {
+    __atomic_store_n(&link, to, __ATOMIC_RELAXED);
+}
+
+/// Prefetches what the storage keeps of a row: its beginning, behind which the processor reads ahead by itself.
+struct Prefetch {
     static constexpr size_t LINE = 64;
     static constexpr size_t MOST = 6 * LINE;
     const uint8_t* codes = nullptr;
     size_t size = 0;
 
-    explicit Ahead(const faiss::Index& storage) {
+    explicit Prefetch(const faiss::Index& storage) {
         if (auto flat = dynamic_cast<const faiss::IndexFlatCodes*>(&storage)) {
             codes = flat->codes.data();
             size = flat->code_size;
         }
     }
 
-    void ask(size_t row) const {
+    void operator()(size_t row) const {
         const uint8_t* const code = codes + row * size;
-        const size_t asked = std::min(size, MOST);
-        for (size_t at = 0; at < asked; at += LINE) {
+        const size_t ahead = std::min(size, MOST);
+        for (size_t at = 0; at < ahead; at += LINE) {
             __builtin_prefetch(code + at);
         }
-        if (asked > 0) {
-            __builtin_prefetch(code + asked - 1);
+        if (ahead > 0) {
+            __builtin_prefetch(code + ahead - 1);
         }
     }
 };
 
+/// A walk, by the distances to its query; no row that is visited already is measured.
 struct Walk {
-    using Row = faiss::HNSW::storage_idx_t;
     const faiss::HNSW& hnsw;
-    const Ahead ahead;
+    const Prefetch prefetch;
     faiss::DistanceComputer& distances;
     faiss::VisitedTable& visited;
-    std::vector<Row> step;
+    std::vector<Row> step; // the rows of one step, no more than a row has links
 
     Walk(const faiss::IndexHNSW& index, faiss::DistanceComputer& distances, faiss::VisitedTable& visited)
-            : hnsw(index.hnsw), ahead(*index.storage), distances(distances), visited(visited) {}
+            : hnsw(index.hnsw), prefetch(*index.storage), distances(distances), visited(visited) {}
 
-    /// Goes to closer rows on a layer until none that its links lead to is closer. Rows that are marked as visited are left out.
+    /// Goes to closer rows on a layer until none that its links lead to is closer.
     void descend(Row& nearest, float& distance, int layer) {
         for (Row before = -1; before != nearest;) {
             before = nearest;
@@ -65,8 +78,8 @@ struct Walk {
         }
     }
 
-    /// Measures those that a row leads to on a layer and that are not marked as visited, and marks them; calls `take` with
-    /// each and its distance.
+    /// Measures those that a row leads to on a layer and that are not visited, and marks them; calls `take` with each and its
+    /// distance.
     template <class Take>
     void measure_around(Row at, int layer, const Take& take) {
         look_around(at, layer, true);
@@ -89,14 +102,14 @@ private:
         }
     }
 
-    /// Has `step` be those that a row leads to and that are not marked.
+    /// Fills `step` with those that a row leads to and that are not visited.
     void look_around(Row at, int layer, bool mark) {
         size_t begin, end;
         hnsw.neighbor_range(at, layer, &begin, &end);
         const Row* const links = hnsw.neighbors.data();
         step.clear();
         for (size_t i = begin; i < end; i++) {
-            const Row other = links[i];
+            const Row other = load_link(links[i]);
             if (other < 0) {
                 break;
             }
@@ -104,7 +117,7 @@ private:
                 if (mark) {
                     visited.set(other);
                 }
-                ahead.ask(other);
+                prefetch(other);
                 step.push_back(other);
             }
         }
