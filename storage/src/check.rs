@@ -65,6 +65,24 @@ const OF_PASSAGES: &[(&str, &str)] = &[
     ),
 ];
 
+/// As [`CONTRADICTIONS`], in files that may have clusterings.
+const OF_CLUSTERINGS: &[(&str, &str)] = &[
+    (
+        "SELECT count(*) FROM labels WHERE id NOT IN (SELECT id FROM documents) AND ?1",
+        "labels have no document",
+    ),
+    (
+        "SELECT count(*) FROM labels WHERE NOT EXISTS
+            (SELECT 1 FROM clusters WHERE clusters.clustering = labels.clustering AND number = cluster) AND ?1",
+        "labels have no cluster",
+    ),
+    (
+        "SELECT count(*) FROM documents CROSS JOIN clusterings WHERE NOT EXISTS
+            (SELECT 1 FROM labels WHERE labels.id = documents.id AND clustering = clusterings.id) AND ?1",
+        "documents have no label",
+    ),
+];
+
 /// Fails with what is wrong in the file.
 pub(crate) fn check(
     connection: &Connection,
@@ -73,12 +91,14 @@ pub(crate) fn check(
 ) -> Result<(), Fault> {
     integrity(connection)?;
     let format: u32 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
-    let rest = if format == 1 {
+    let passages = if format == 1 {
         OF_FORMAT_1
     } else {
         OF_PASSAGES
     };
-    for (query, complaint) in CONTRADICTIONS.iter().chain(rest) {
+    let clusterings = if format < 3 { &[] } else { OF_CLUSTERINGS };
+    let all = CONTRADICTIONS.iter().chain(passages).chain(clusterings);
+    for (query, complaint) in all {
         none(
             connection.query_row(query, [dimension * size_of::<f32>()], |row| row.get(0))?,
             complaint,

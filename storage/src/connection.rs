@@ -16,7 +16,7 @@ use crate::{Error, Result};
 /// How long a statement waits for another process's lock.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 /// Statements kept prepared per connection; this crate has fewer.
-const STATEMENTS: usize = 40;
+const STATEMENTS: usize = 64;
 
 /// Bytes in a page. Measured with 384-d vectors: 4,096 wastes a fifth of the room and reads all vectors a quarter slower, 16,384
 /// makes replacing documents a third slower.

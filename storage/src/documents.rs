@@ -1,7 +1,8 @@
 //! All SQL about documents: write, delete, find, read.
 //!
-//! Invariant: a row in `documents` has one in `vectors`, or one for each of its passages; the count in `collection` is right, and
-//! an id that leaves goes to `removed`: each in the transaction that the caller holds. It opens and commits none.
+//! Invariant: a row in `documents` has one in `vectors`, or one for each of its passages, and a label in every clustering; the count in
+//! `collection` is right, and an id that leaves goes to `removed`: each in the transaction that the caller holds. It opens and
+//! commits none.
 
 use std::ops::ControlFlow;
 
@@ -11,18 +12,18 @@ use crate::error::Fault;
 use crate::filter::Matcher;
 use crate::record::{NewDocument, Record, Removed, Written};
 use crate::seal::Status;
-use crate::{Key, jsonb, passages, vector};
+use crate::vectors::Vectors;
+use crate::{Key, NewLabels, jsonb, labels, passages, vector, vectors};
 
 const RECORD: &str = "SELECT id, key, key_integer, metadata, text FROM documents WHERE id = ?1";
 const RECORD_OF_KEY: &str =
     "SELECT id, key, key_integer, metadata, text FROM documents WHERE key = ?1";
 const RECORDS_AFTER: &str =
     "SELECT id, key, key_integer, metadata, text FROM documents WHERE id > ?1 ORDER BY id";
-const VECTOR: &str = "SELECT vector FROM vectors WHERE id = ?1";
-const VECTORS_AFTER: &str = "SELECT id, vector FROM vectors WHERE id > ?1 ORDER BY id";
 const ID_OF_KEY: &str = "SELECT id FROM documents WHERE key = ?1";
 const IDS: &str = "SELECT id FROM documents ORDER BY id";
 const METADATA: &str = "SELECT id, metadata FROM documents ORDER BY id";
+const METADATA_OF: &str = "SELECT metadata FROM documents WHERE id = ?1";
 const INSERT: &str =
     "INSERT INTO documents (id, key, key_integer, metadata, text) VALUES (?1, ?2, ?3, ?4, ?5)";
 const INSERT_VECTOR: &str = "INSERT INTO vectors (id, vector) VALUES (?1, ?2)";
@@ -33,6 +34,7 @@ const COUNT_CHANGE: &str = "UPDATE collection SET documents = documents + ?1";
 pub(crate) fn upsert(
     connection: &Connection,
     documents: &[NewDocument<'_>],
+    new_labels: &[NewLabels<'_>],
     dimension: usize,
 ) -> Result<Written, Fault> {
     let sequence = next_sequence(connection)?;
@@ -53,6 +55,7 @@ pub(crate) fn upsert(
         }
         written.ids.push(inserter.insert(&key, document)?);
     }
+    labels::insert(connection, &written.ids, new_labels)?;
     change_count(connection, written.ids.len(), written.updated)?;
     Ok(written)
 }
@@ -89,6 +92,7 @@ fn change_count(connection: &Connection, more: usize, fewer: usize) -> rusqlite:
 struct Remover<'c> {
     passages: passages::Finder<'c>,
     passage: CachedStatement<'c>,
+    labels: labels::Remover<'c>,
     vector: CachedStatement<'c>,
     document: CachedStatement<'c>,
     note: CachedStatement<'c>,
@@ -100,6 +104,7 @@ impl<'c> Remover<'c> {
         Ok(Self {
             passages: passages::Finder::new(connection)?,
             passage: connection.prepare_cached("DELETE FROM passages WHERE id = ?1")?,
+            labels: labels::Remover::new(connection)?,
             vector: connection.prepare_cached("DELETE FROM vectors WHERE id = ?1")?,
             document: connection.prepare_cached("DELETE FROM documents WHERE id = ?1")?,
             note: connection
@@ -117,6 +122,7 @@ impl<'c> Remover<'c> {
             }
         }
         self.remove_vector(id, gone)?;
+        self.labels.remove(id)?;
         self.document.execute([id])?;
         Ok(())
     }
@@ -217,11 +223,40 @@ fn each_match(
     matcher: &mut Matcher,
     mut found: impl FnMut(i64),
 ) -> Result<(), Fault> {
+    if let Some(ids) = matcher.candidates() {
+        return each_match_of(connection, matcher, &ids, found);
+    }
     let mut statement = connection.prepare_cached(METADATA)?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
-        if matcher.fits(blob(row, 1)?)? {
-            found(row.get(0)?);
+        let id = row.get(0)?;
+        if matcher.fits(id, blob(row, 1)?)? {
+            found(id);
+        }
+    }
+    Ok(())
+}
+
+/// As `each_match`, where no document but these can fit.
+fn each_match_of(
+    connection: &Connection,
+    matcher: &mut Matcher,
+    ids: &[i64],
+    mut found: impl FnMut(i64),
+) -> Result<(), Fault> {
+    let mut statement = connection.prepare_cached(METADATA_OF)?;
+    for &id in ids {
+        let fits = if matcher.reads_metadata() {
+            let mut rows = statement.query([id])?;
+            match rows.next()? {
+                Some(row) => matcher.fits(id, blob(row, 0)?)?,
+                None => false,
+            }
+        } else {
+            matcher.fits(id, &[])?
+        };
+        if fits {
+            found(id);
         }
     }
     Ok(())
@@ -242,7 +277,7 @@ pub(crate) fn scroll(
         let Some(row) = rows.next()? else { break };
         let fits = matcher
             .as_mut()
-            .map_or(Ok(true), |matcher| matcher.fits(blob(row, 3)?))?;
+            .map_or(Ok(true), |matcher| matcher.fits(row.get(0)?, blob(row, 3)?))?;
         if fits {
             records.push(record(row, vectors.as_mut())?);
         }
@@ -286,11 +321,7 @@ fn first(
 
 fn record(row: &Row<'_>, vectors: Option<&mut Vectors<'_>>) -> Result<Record, Fault> {
     let id: i64 = row.get(0)?;
-    let key = Key::from_columns(row.get(1)?, row.get(2)?).ok_or_else(|| {
-        Fault::Corrupt(format!(
-            "document {id} has a key that is no integer and is marked as one"
-        ))
-    })?;
+    let key = key(row, id)?;
     let metadata = jsonb::decode(blob(row, 3)?)?;
     let vector = vectors
         .map(|vectors| vectors.get(id))
@@ -305,55 +336,18 @@ fn record(row: &Row<'_>, vectors: Option<&mut Vectors<'_>>) -> Result<Record, Fa
     })
 }
 
-fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], Fault> {
+/// The key in the columns 1 and 2.
+pub(crate) fn key(row: &Row<'_>, id: i64) -> Result<Key, Fault> {
+    Key::from_columns(row.get(1)?, row.get(2)?).ok_or_else(|| {
+        Fault::Corrupt(format!(
+            "document {id} has a key that is no integer and is marked as one"
+        ))
+    })
+}
+
+pub(crate) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], Fault> {
     let bytes = row.get_ref(column)?.as_blob();
     bytes.map_err(|error| Fault::Corrupt(format!("column {column} is no blob: {error}")))
-}
-
-/// Reads vectors, one id at a time.
-pub(crate) struct Vectors<'c> {
-    statement: CachedStatement<'c>,
-    dimension: usize,
-}
-
-impl<'c> Vectors<'c> {
-    pub(crate) fn new(connection: &'c Connection, dimension: usize) -> rusqlite::Result<Self> {
-        Ok(Self {
-            statement: connection.prepare_cached(VECTOR)?,
-            dimension,
-        })
-    }
-
-    /// The vector of the document `id`; None where there is no such document.
-    pub(crate) fn get(&mut self, id: i64) -> Result<Option<Vec<f32>>, Fault> {
-        let mut rows = self.statement.query([id])?;
-        let Some(row) = rows.next()? else {
-            return Ok(None);
-        };
-        let mut vector = Vec::new();
-        decode(row, 0, id, self.dimension, &mut vector)?;
-        Ok(Some(vector))
-    }
-}
-
-/// Hands the vectors above id `after` to `take`, ascending, until it breaks.
-pub(crate) fn for_each_vector(
-    connection: &Connection,
-    after: i64,
-    dimension: usize,
-    take: &mut dyn FnMut(i64, &[f32]) -> ControlFlow<()>,
-) -> Result<(), Fault> {
-    let mut statement = connection.prepare_cached(VECTORS_AFTER)?;
-    let mut rows = statement.query([after])?;
-    let mut vector = Vec::with_capacity(dimension);
-    while let Some(row) = rows.next()? {
-        let id = row.get(0)?;
-        decode(row, 1, id, dimension, &mut vector)?;
-        if take(id, &vector).is_break() {
-            break;
-        }
-    }
-    Ok(())
 }
 
 /// Reads every document and every vector, and fails at the first that cannot be.
@@ -364,7 +358,7 @@ pub(crate) fn read_all(connection: &Connection, dimension: usize) -> Result<(), 
         record(row, None)?;
     }
     let mut bad = None;
-    for_each_vector(connection, i64::MIN, dimension, &mut |id, vector| {
+    vectors::for_each(connection, i64::MIN, dimension, &mut |id, vector| {
         bad = vector
             .iter()
             .any(|number| !number.is_finite())
@@ -376,22 +370,5 @@ pub(crate) fn read_all(connection: &Connection, dimension: usize) -> Result<(), 
             "vector {id} has NaN or infinity in it"
         ))),
         None => Ok(()),
-    }
-}
-
-fn decode(
-    row: &Row<'_>,
-    column: usize,
-    id: i64,
-    dimension: usize,
-    vector: &mut Vec<f32>,
-) -> Result<(), Fault> {
-    let bytes = blob(row, column)?;
-    match vector::decode(bytes, dimension, vector) {
-        true => Ok(()),
-        false => Err(Fault::Corrupt(format!(
-            "vector {id} has {} bytes and not {dimension} numbers",
-            bytes.len()
-        ))),
     }
 }

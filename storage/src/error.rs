@@ -221,6 +221,90 @@ pub enum Error {
         /// the kind of value given
         given: &'static str,
     },
+    /// A filter on `cluster` where no clustering is saved.
+    #[error(
+        "filter on `cluster`: this collection has no saved clustering; save one, or write `\\cluster` for a metadata field of that name"
+    )]
+    NoClustering,
+    /// A filter on `cluster` where several clusterings are saved.
+    #[error(
+        "filter on `cluster`: this collection has several clusterings; write `cluster.NAME` with one of {}, or `\\cluster` for a metadata field of that name",
+        known.join(", ")
+    )]
+    SeveralClusterings {
+        /// the clusterings there are
+        known: Vec<String>,
+    },
+    /// No clustering has this name.
+    #[error(
+        "there is no clustering {given:?}; this collection has {}",
+        listed(known)
+    )]
+    UnknownClustering {
+        /// the name given
+        given: String,
+        /// the clusterings there are
+        known: Vec<String>,
+    },
+    /// A clustering has no such cluster.
+    #[error(
+        "clustering {clustering:?} has no cluster {given}: give a number from 0 to {}, or a cluster's name",
+        clusters.saturating_sub(1)
+    )]
+    UnknownCluster {
+        /// the clustering
+        clustering: String,
+        /// the number or the name given
+        given: String,
+        /// how many clusters it has
+        clusters: u32,
+    },
+    /// A clustering of this name is saved already, and it was not to be replaced.
+    #[error("clustering {name:?} exists already: replace it, drop it, or choose another name")]
+    ClusteringExists {
+        /// the name given
+        name: String,
+    },
+    /// One more clustering than a collection keeps.
+    #[error("this collection has {limit} clusterings, the most there may be: drop one first")]
+    TooManyClusterings {
+        /// the most
+        limit: usize,
+    },
+    /// A clustering's name that is not allowed.
+    #[error(
+        "clustering name {given:?} is not allowed: use 1 to 64 letters, digits, '_' or '-', beginning with a letter or digit"
+    )]
+    BadClusteringName {
+        /// the name given
+        given: String,
+    },
+    /// A cluster's name that is not allowed.
+    #[error(
+        "cluster name {given:?} is not allowed: use 1 to 64 characters, not digits alone, without control characters and without space at either end"
+    )]
+    BadClusterName {
+        /// the name given
+        given: String,
+    },
+    /// Another cluster of the clustering has this name.
+    #[error(
+        "cluster {cluster} is named {name:?} already: choose another name, or rename that one too"
+    )]
+    ClusterNameTaken {
+        /// the name given
+        name: String,
+        /// the cluster that has it
+        cluster: u32,
+    },
+    /// Documents without a label in a clustering.
+    #[error(
+        "documents have no label in clustering {clustering:?}: label them before they are written"
+    )]
+    Unlabelled {
+        /// the clustering
+        clustering: String,
+    },
     /// A filter with too many levels.
     #[error("a filter is nested deeper than {limit} levels: flatten it")]
     FilterTooDeep {
@@ -237,6 +321,13 @@ pub enum Error {
         /// the most
         limit: usize,
     },
+}
+
+fn listed(names: &[String]) -> String {
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    names.join(", ")
 }
 
 /// A failure below the place where the path is known.

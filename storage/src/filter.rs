@@ -1,20 +1,24 @@
-//! `Filter`: which documents, by their metadata.
+//! `Filter`: which documents, by their metadata and by the clusters they belong to.
 //!
-//! Invariant: a filter that `check` accepts can be evaluated on any document, in bounded stack and without error. The JSON form
-//! is in `filter/json.rs`, evaluation in `filter/matcher.rs`. Filters know neither keys nor texts.
+//! Invariant: a filter that `check` accepts can be evaluated on any document, in bounded stack and without error, once the
+//! clusterings it names are found. The JSON form is in `filter/json.rs`, evaluation in `filter/matcher.rs`, clusters in
+//! `filter/membership.rs`. Filters know neither keys nor texts.
 
+mod condition;
 mod field;
 mod json;
 mod matcher;
+mod membership;
 mod number;
 
+use condition::{Operator, Subject};
 pub(crate) use matcher::Matcher;
 use serde_json::Value;
 
 use crate::record::{MAX_METADATA_DEPTH, deeper_than};
 use crate::{Error, Result};
 
-/// Which documents, by their metadata: in JSON, an object whose entries must all hold.
+/// Which documents, by their metadata and their clusters: in JSON, an object whose entries must all hold.
 ///
 /// ```
 /// use vinedb_storage::Filter;
@@ -29,8 +33,8 @@ use crate::{Error, Result};
 ///
 /// # Fields
 /// A dot reaches into a nested object: `address.city`. A backslash takes the character after it as it is, so `a\.b` (in JSON
-/// `"a\\.b"`) is the field whose name has a dot in it, and `\any` a field named like one of the words `not`, `any` and `all`, which
-/// otherwise hold filters. A path does not reach into arrays: see `contains`.
+/// `"a\\.b"`) is the field whose name has a dot in it, and `\any` a field named like one of the words `not`, `any`, `all` and
+/// `cluster`, which otherwise have a meaning of their own. A path does not reach into arrays: see `contains`.
 ///
 /// # Operators
 /// A plain value means `eq`. Integers and floats compare by their exact values, so `1` equals `1.0`; strings compare by Unicode
@@ -47,6 +51,13 @@ use crate::{Error, Result};
 /// | `exists` | true or false | is present, null included; or is missing |
 /// | `contains` | any | is an array with an item that equals the value, or a string with the value, a string, inside it |
 ///
+/// # Clusters
+/// `{"cluster.styles": 7}` holds for the documents in cluster 7 of the saved clustering `styles`, and so does
+/// `{"cluster.styles": "sparkling"}` where that is the cluster's name. `{"cluster": 7}` will do while the collection has one
+/// clustering; it is refused where there are more, or none. The operators are `eq`, `ne`, `in` and `nin`. The metadata field of that
+/// name is `\cluster`; the setters here, such as [`Filter::eq`], always mean metadata.
+///
+/// # Combinations
 /// `"not": {…}` holds where its filter doesn't, `"any": […]` where one of its filters does (none does when it is empty),
 /// `"all": […]` where all of them do. The empty filter `{}` holds for every document.
 ///
@@ -63,72 +74,13 @@ enum Node {
     All(Vec<Filter>),
     Any(Vec<Filter>),
     Not(Box<Filter>),
-    Field {
-        path: String,
+    Condition {
+        subject: Subject,
         operator: Operator,
         operand: Value,
     },
     /// stands for what was nested too deep, so that building, dropping and checking it stay shallow
     TooDeep,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Operator {
-    Eq,
-    Ne,
-    Lt,
-    Lte,
-    Gt,
-    Gte,
-    In,
-    Nin,
-    Exists,
-    Contains,
-}
-
-const OPERATORS: [(&str, Operator); 10] = [
-    ("eq", Operator::Eq),
-    ("ne", Operator::Ne),
-    ("lt", Operator::Lt),
-    ("lte", Operator::Lte),
-    ("gt", Operator::Gt),
-    ("gte", Operator::Gte),
-    ("in", Operator::In),
-    ("nin", Operator::Nin),
-    ("exists", Operator::Exists),
-    ("contains", Operator::Contains),
-];
-
-const OPERATOR_NAMES: &str = "eq, ne, lt, lte, gt, gte, in, nin, exists, contains";
-
-impl Operator {
-    fn parse(given: &str) -> Option<Self> {
-        OPERATORS
-            .iter()
-            .find(|(name, _)| *name == given)
-            .map(|(_, operator)| *operator)
-    }
-
-    fn name(self) -> &'static str {
-        OPERATORS
-            .iter()
-            .find(|(_, operator)| *operator == self)
-            .map_or("", |(name, _)| name)
-    }
-
-    /// What the operator takes, where `operand` is not that.
-    fn objection(self, operand: &Value) -> Option<&'static str> {
-        match self {
-            Self::Lt | Self::Lte | Self::Gt | Self::Gte
-                if !(operand.is_number() || operand.is_string()) =>
-            {
-                Some("a number or a string")
-            }
-            Self::In | Self::Nin if !operand.is_array() => Some("an array of values"),
-            Self::Exists if !operand.is_boolean() => Some("true or false"),
-            _ => None,
-        }
-    }
 }
 
 /// The kind of a JSON value, with its article.
@@ -207,6 +159,22 @@ impl Filter {
         Self::field(path.into(), Operator::Exists, Value::Bool(true))
     }
 
+    /// The document is in this cluster, by its number or name, of the saved clustering.
+    pub fn in_cluster(clustering: impl Into<String>, cluster: impl Into<Value>) -> Self {
+        let subject = Subject::Cluster(Some(clustering.into()));
+        Self::condition(subject, Operator::Eq, cluster.into())
+    }
+
+    /// The document is in one of these clusters, by their numbers or names, of the saved clustering.
+    pub fn in_clusters<V: Into<Value>>(
+        clustering: impl Into<String>,
+        clusters: impl IntoIterator<Item = V>,
+    ) -> Self {
+        let subject = Subject::Cluster(Some(clustering.into()));
+        let clusters = clusters.into_iter().map(Into::into).collect();
+        Self::condition(subject, Operator::In, clusters)
+    }
+
     /// Every document.
     pub fn everything() -> Self {
         Self::all(Vec::new())
@@ -263,18 +231,22 @@ impl Filter {
             Node::TooDeep => Err(Error::FilterTooDeep {
                 limit: Self::MAX_DEPTH,
             }),
-            Node::Field {
-                path,
+            Node::Condition {
+                subject,
                 operator,
                 operand,
-            } => size.add(path, *operator, operand),
+            } => size.add(subject, *operator, operand),
         }
     }
 
     fn field(path: String, operator: Operator, operand: Value) -> Self {
+        Self::condition(Subject::Field(path), operator, operand)
+    }
+
+    fn condition(subject: Subject, operator: Operator, operand: Value) -> Self {
         Self {
-            node: Node::Field {
-                path,
+            node: Node::Condition {
+                subject,
                 operator,
                 operand,
             },
@@ -333,10 +305,10 @@ struct Size {
 }
 
 impl Size {
-    fn add(&mut self, path: &str, operator: Operator, operand: &Value) -> Result<()> {
-        if let Some(expected) = operator.objection(operand) {
+    fn add(&mut self, subject: &Subject, operator: Operator, operand: &Value) -> Result<()> {
+        if let Some(expected) = subject.objection(operator, operand) {
             return Err(Error::BadOperand {
-                path: path.into(),
+                path: subject.spelled().into_owned(),
                 operator: operator.name(),
                 expected,
                 given: kind(operand),

@@ -22,24 +22,30 @@
 #![forbid(unsafe_code)]
 
 mod check;
+mod clusterings;
 mod connection;
 mod documents;
 mod error;
 mod filter;
 mod jsonb;
 mod key;
+mod labels;
 mod passages;
 mod pool;
+mod publish;
 mod reader;
 mod record;
 mod schema;
 mod seal;
 mod store;
 mod vector;
+mod vectors;
 
+pub use clusterings::{Cluster, Clustering, MAX_CLUSTERINGS, NewClustering};
 pub use error::{Error, Result, Source};
 pub use filter::Filter;
 pub use key::Key;
+pub use labels::{Label, Labelled, NewLabels};
 pub use reader::Reader;
 pub use record::{
     MAX_DIMENSION, MAX_METADATA_DEPTH, Metadata, NewDocument, Passage, Record, Removed, Written,

@@ -8,13 +8,14 @@ use std::ops::ControlFlow;
 use rusqlite::Connection;
 
 use crate::connection::Connected;
-use crate::documents::{self, Vectors};
+use crate::documents;
 use crate::error::Fault;
 use crate::filter::{Filter, Matcher};
 use crate::pool::Pool;
 use crate::record::{Passage, Record};
 use crate::seal::{self, Seal, Status};
-use crate::{Key, Result, check, passages};
+use crate::vectors::Vectors;
+use crate::{Clustering, Key, Labelled, Result, check, clusterings, labels, passages, vectors};
 
 /// A snapshot of a collection, from [`Store::read`](crate::Store::read) until it is dropped.
 ///
@@ -91,8 +92,8 @@ impl<'s> Reader<'s> {
     /// # Errors
     /// Also what [`Filter::check`] refuses.
     pub fn matching(&self, filter: &Filter) -> Result<Vec<i64>> {
-        let mut matcher = Matcher::new(filter)?;
         self.run("filter documents", |connection| {
+            let mut matcher = Matcher::new(filter, connection, 0)?;
             documents::matching(connection, &mut matcher)
         })
     }
@@ -105,8 +106,8 @@ impl<'s> Reader<'s> {
         let Some(filter) = filter else {
             return Ok(self.status.documents);
         };
-        let mut matcher = Matcher::new(filter)?;
         self.run("count documents", |connection| {
+            let mut matcher = Matcher::new(filter, connection, 0)?;
             documents::count(connection, &mut matcher)
         })
     }
@@ -123,8 +124,8 @@ impl<'s> Reader<'s> {
         filter: Option<&Filter>,
         with_vectors: bool,
     ) -> Result<Vec<Record>> {
-        let matcher = filter.map(Matcher::new).transpose()?;
         self.run("scroll through documents", |connection| {
+            let matcher = matcher(filter, connection, after)?;
             documents::scroll(
                 connection,
                 after,
@@ -142,7 +143,7 @@ impl<'s> Reader<'s> {
         take: &mut dyn FnMut(i64, &[f32]) -> ControlFlow<()>,
     ) -> Result<()> {
         self.run("read vectors", |connection| {
-            documents::for_each_vector(connection, after, self.dimension, take)
+            vectors::for_each(connection, after, self.dimension, take)
         })
     }
 
@@ -170,6 +171,64 @@ impl<'s> Reader<'s> {
                 found.extend(finder.of(*document)?);
             }
             Ok(found)
+        })
+    }
+
+    /// The clusterings that are saved, by name.
+    pub fn clusterings(&self) -> Result<Vec<Clustering>> {
+        self.run("list clusterings", |connection| {
+            Ok(clusterings::all(connection)?)
+        })
+    }
+
+    /// The internal ids of the clusterings that are saved, ascending.
+    pub fn clustering_ids(&self) -> Result<Vec<i64>> {
+        self.run("list clusterings", |connection| {
+            let names = clusterings::names(connection)?;
+            Ok(names.into_iter().map(|(id, _)| id).collect())
+        })
+    }
+
+    /// The clustering of this name.
+    ///
+    /// # Errors
+    /// [`Error::UnknownClustering`](crate::Error::UnknownClustering) names those there are.
+    pub fn clustering(&self, name: &str) -> Result<Clustering> {
+        self.run("read a clustering", |connection| {
+            clusterings::get(connection, name)
+        })
+    }
+
+    /// The centroids of the clustering with this internal id, as they were given; None where it is gone.
+    pub fn centroids(&self, clustering: i64) -> Result<Option<Vec<u8>>> {
+        self.run("read centroids", |connection| {
+            Ok(clusterings::centroids(connection, clustering)?)
+        })
+    }
+
+    /// How many documents each cluster has.
+    pub fn cluster_sizes(&self, clustering: &Clustering) -> Result<Vec<u64>> {
+        self.run("count labels", |connection| {
+            let clusters = clustering.clusters.len();
+            Ok(labels::sizes(connection, clustering.id, clusters)?)
+        })
+    }
+
+    /// The labels of the first `limit` documents with an internal id above `after` that fit, by ascending id, in the clustering with
+    /// this internal id; none where it is gone.
+    ///
+    /// # Errors
+    /// Also what [`Filter::check`] refuses.
+    pub fn labelled(
+        &self,
+        clustering: i64,
+        after: i64,
+        limit: usize,
+        filter: Option<&Filter>,
+    ) -> Result<Vec<Labelled>> {
+        self.run("read labels", |connection| {
+            let matcher = matcher(filter, connection, after)?;
+            labels::labelled(connection, clustering, after, limit, matcher)
         })
     }
 
@@ -207,6 +266,16 @@ impl<'s> Reader<'s> {
             .expect("only drop takes it")
             .connection
     }
+}
+
+fn matcher(
+    filter: Option<&Filter>,
+    connection: &Connection,
+    after: i64,
+) -> Result<Option<Matcher>, Fault> {
+    filter
+        .map(|filter| Matcher::new(filter, connection, after))
+        .transpose()
 }
 
 impl Drop for Reader<'_> {

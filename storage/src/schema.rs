@@ -17,6 +17,7 @@ const APPLICATION_ID: i32 = 0x7669_6e65;
 const MIGRATIONS: &[&str] = &[
     include_str!("../schema/0001.sql"),
     include_str!("../schema/0002.sql"),
+    include_str!("../schema/0003.sql"),
 ];
 
 /// The format that this crate writes.

@@ -13,9 +13,13 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use crate::error::{Fault, io};
 use crate::filter::{Filter, Matcher};
 use crate::pool::Pool;
+use crate::publish::whole;
 use crate::record::{MAX_DIMENSION, NewDocument, Removed, Written};
 use crate::seal::{self, Seal, Status};
-use crate::{Error, Key, Reader, Result, connection, documents, schema};
+use crate::{
+    Error, Key, NewClustering, NewLabels, Reader, Result, clusterings, connection, documents,
+    schema,
+};
 
 /// What a store is opened for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -124,6 +128,18 @@ impl Store {
     /// For a document: [`Error::EmptyKey`], [`Error::KeyTooLong`], [`Error::DuplicateKey`], [`Error::DimensionMismatch`],
     /// [`Error::NotFinite`], [`Error::MetadataTooDeep`]. For the file: [`Error::ReadOnly`], [`Error::DiskFull`], [`Error::Busy`].
     pub fn upsert(&self, documents: &[NewDocument<'_>]) -> Result<Written> {
+        self.upsert_labelled(documents, &[])
+    }
+
+    /// As [`Store::upsert`], where clusterings are saved: `labels` has the documents' labels in each of them.
+    ///
+    /// # Errors
+    /// As [`Store::upsert`]; [`Error::Unlabelled`] where those of a clustering are missing or are not one for each document.
+    pub fn upsert_labelled(
+        &self,
+        documents: &[NewDocument<'_>],
+        labels: &[NewLabels<'_>],
+    ) -> Result<Written> {
         self.check_documents(documents)?;
         self.write("write documents", |transaction| match documents {
             [] => Ok(Written {
@@ -132,7 +148,7 @@ impl Store {
                 updated: 0,
                 sequence: Status::read(transaction)?.sequence,
             }),
-            documents => documents::upsert(transaction, documents, self.dimension),
+            documents => documents::upsert(transaction, documents, labels, self.dimension),
         })
     }
 
@@ -152,8 +168,8 @@ impl Store {
     /// # Errors
     /// What [`Filter::check`] refuses; [`Error::ReadOnly`], [`Error::DiskFull`], [`Error::Busy`].
     pub fn delete_matching(&self, filter: &Filter) -> Result<Removed> {
-        let mut matcher = Matcher::new(filter)?;
         self.write("delete documents", |transaction| {
+            let mut matcher = Matcher::new(filter, transaction, 0)?;
             let ids = documents::matching(transaction, &mut matcher)?;
             remove(transaction, ids)
         })
@@ -167,6 +183,49 @@ impl Store {
     pub fn seal(&self, seal: &Seal) -> Result<()> {
         self.write("record a sealed index", |transaction| {
             seal::record(transaction, seal)
+        })
+    }
+
+    /// Saves a clustering under its name and gives its internal id. It is no write to the documents: the sequence stays.
+    ///
+    /// # Errors
+    /// [`Error::BadClusteringName`], [`Error::BadClusterName`]; [`Error::ClusteringExists`] where it may not replace the one of the same
+    /// name; [`Error::TooManyClusterings`]; [`Error::Unlabelled`] where a document has no label; [`Error::ReadOnly`],
+    /// [`Error::DiskFull`], [`Error::Busy`].
+    pub fn save_clustering(&self, clustering: &NewClustering<'_>) -> Result<i64> {
+        clusterings::check_name(clustering.name)?;
+        let names = clustering.clusters.iter();
+        names
+            .filter_map(|cluster| cluster.name.as_deref())
+            .try_for_each(clusterings::check_cluster_name)?;
+        self.write("save a clustering", |transaction| {
+            let sequence = Status::read(transaction)?.sequence;
+            clusterings::save(transaction, clustering, sequence)
+        })
+    }
+
+    /// Takes the clustering of this name out, with its labels.
+    ///
+    /// # Errors
+    /// [`Error::UnknownClustering`], [`Error::ReadOnly`], [`Error::DiskFull`], [`Error::Busy`].
+    pub fn drop_clustering(&self, name: &str) -> Result<()> {
+        self.write("drop a clustering", |transaction| {
+            clusterings::remove(transaction, name)
+        })
+    }
+
+    /// Names clusters of a clustering, by their numbers, or takes their names: all or none, and two may exchange theirs.
+    ///
+    /// # Errors
+    /// [`Error::BadClusterName`], [`Error::ClusterNameTaken`], [`Error::UnknownClustering`], [`Error::UnknownCluster`],
+    /// [`Error::ReadOnly`], [`Error::DiskFull`], [`Error::Busy`].
+    pub fn rename_clusters(&self, clustering: &str, names: &[(u32, Option<String>)]) -> Result<()> {
+        let given = names.iter().filter_map(|(_, name)| name.as_deref());
+        given
+            .clone()
+            .try_for_each(clusterings::check_cluster_name)?;
+        self.write("rename clusters", |transaction| {
+            clusterings::rename(transaction, clustering, names)
         })
     }
 
@@ -324,31 +383,6 @@ fn copy(connection: &Connection, path: &Path) -> Result<(), Fault> {
     let name = path.to_str().map(str::to_owned);
     connection.execute("VACUUM INTO ?1", [name])?;
     Ok(())
-}
-
-/// Lets `make` write a file under a passing name, and gives it the name `path` once it is whole and on the disk.
-fn whole(path: &Path, make: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".unfinished");
-    let unfinished = PathBuf::from(name);
-    let _ = fs::remove_file(&unfinished);
-    let made = make(&unfinished).and_then(|()| publish(&unfinished, path));
-    if made.is_err() {
-        let _ = fs::remove_file(&unfinished);
-    }
-    made
-}
-
-fn publish(unfinished: &Path, path: &Path) -> Result<()> {
-    sync(unfinished)?;
-    fs::rename(unfinished, path).map_err(io("rename a file to", path))?;
-    path.parent().map_or(Ok(()), sync)
-}
-
-fn sync(path: &Path) -> Result<()> {
-    fs::File::open(path)
-        .and_then(|file| file.sync_all())
-        .map_err(io("sync", path))
 }
 
 fn absolute(path: &Path) -> Result<PathBuf> {

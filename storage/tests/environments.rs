@@ -127,7 +127,7 @@ fn a_file_from_the_future_is_refused_with_both_versions() {
             error,
             Error::NewerVersion {
                 found: 7,
-                supported: 2,
+                supported: 3,
                 ..
             }
         )

@@ -2,6 +2,7 @@
 //! filters, a second process for snapshots and crashes.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod clusterings;
 mod environments;
 mod filters;
 mod fixtures;

@@ -216,7 +216,7 @@ fn a_file_of_format_1_is_read_as_it_is_and_upgraded_when_it_is_written() {
     assert_eq!(version(&path), 1);
 
     let store = Store::open(&path, Access::ReadWrite).unwrap();
-    assert_eq!(version(&path), 2);
+    assert_eq!(version(&path), 3);
     holds_the_old(&store);
     holds_the_old(&reading);
     assert_eq!(put_passages(&store, "b", 5).replaced, [2]);

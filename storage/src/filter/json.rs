@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer};
 use serde::ser::{Serialize, SerializeMap, Serializer};
 use serde_json::{Map, Value};
 
-use super::{Filter, Node, OPERATOR_NAMES, Operator, kind};
+use super::{Filter, Node, Operator, Subject, kind};
 use crate::{Error, Result};
 
 impl TryFrom<Value> for Filter {
@@ -59,7 +59,7 @@ fn entry(name: String, value: Value, levels: usize) -> Result<Filter> {
         "not" => Ok(read("`not`", value, levels)?.not()),
         "any" => Ok(Filter::any(list("`any`", value, levels)?)),
         "all" => Ok(Filter::all(list("`all`", value, levels)?)),
-        _ => field(name, value),
+        _ => condition(Subject::parse(name), value),
     }
 }
 
@@ -77,26 +77,26 @@ fn list(place: &'static str, value: Value, levels: usize) -> Result<Vec<Filter>>
         .collect()
 }
 
-fn field(path: String, value: Value) -> Result<Filter> {
+fn condition(subject: Subject, value: Value) -> Result<Filter> {
     match value {
-        Value::Object(operators) => conditions(&path, operators),
-        value => Ok(Filter::field(path, Operator::Eq, value)),
+        Value::Object(operators) => conditions(&subject, operators),
+        value => Ok(Filter::condition(subject, Operator::Eq, value)),
     }
 }
 
-fn conditions(path: &str, operators: Map<String, Value>) -> Result<Filter> {
+fn conditions(subject: &Subject, operators: Map<String, Value>) -> Result<Filter> {
     if operators.is_empty() {
         return Err(Error::NoOperator {
-            path: path.into(),
-            valid: OPERATOR_NAMES,
+            path: subject.spelled().into_owned(),
+            valid: subject.operators(),
         });
     }
-    let condition = |(given, operand): (String, Value)| match Operator::parse(&given) {
-        Some(operator) => Ok(Filter::field(path.into(), operator, operand)),
+    let condition = |(given, operand): (String, Value)| match subject.operator(&given) {
+        Some(operator) => Ok(Filter::condition(subject.clone(), operator, operand)),
         None => Err(Error::UnknownOperator {
-            path: path.into(),
+            path: subject.spelled().into_owned(),
             given,
-            valid: OPERATOR_NAMES,
+            valid: subject.operators(),
         }),
     };
     Ok(together(
@@ -114,13 +114,13 @@ impl Serialize for Filter {
             Node::All(filters) => map.serialize_entry("all", filters)?,
             Node::Any(filters) => map.serialize_entry("any", filters)?,
             Node::Not(filter) => map.serialize_entry("not", filter)?,
-            Node::Field {
-                path,
+            Node::Condition {
+                subject,
                 operator,
                 operand,
             } => {
                 map.serialize_entry(
-                    &spelled(path),
+                    &subject.spelled(),
                     &Condition {
                         operator: *operator,
                         operand,
@@ -134,14 +134,6 @@ impl Serialize for Filter {
             }
         }
         map.end()
-    }
-}
-
-/// A path that is one of the words for filters gets a backslash, which keeps it a path.
-fn spelled(path: &str) -> String {
-    match path {
-        "not" | "any" | "all" => format!("\\{path}"),
-        path => path.to_owned(),
     }
 }
 

@@ -7,11 +7,12 @@
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
 
+use rusqlite::Connection;
 use serde_json::Value;
 
+use super::membership::{Membership, Memberships};
 use super::number::{ValueSet, equal, order};
-use super::{Filter, Node, Operator, field};
-use crate::Result;
+use super::{Filter, Node, Operator, Subject, field};
 use crate::error::Fault;
 use crate::jsonb::{Element, Entries};
 
@@ -19,6 +20,7 @@ use crate::jsonb::{Element, Entries};
 #[derive(Debug)]
 pub(crate) struct Matcher {
     rule: Rule,
+    members: Memberships,
     /// by the outermost name of their fields, ascending, for the search
     conditions: Vec<(String, Vec<Condition>)>,
     /// of each condition, whether it holds for the document at hand
@@ -32,6 +34,7 @@ enum Rule {
     Any(Vec<Rule>),
     Not(Box<Rule>),
     Condition(usize),
+    Member(Membership),
 }
 
 /// A test of one field, which fails where the field is missing.
@@ -53,21 +56,49 @@ enum Test {
 }
 
 impl Matcher {
+    /// For the documents with ids above `after`, as they are in this transaction.
+    ///
     /// # Errors
-    /// What [`Filter::check`] refuses.
-    pub(crate) fn new(filter: &Filter) -> Result<Self> {
+    /// What [`Filter::check`] refuses; a clustering or a cluster that is not there.
+    pub(crate) fn new(filter: &Filter, connection: &Connection, after: i64) -> Result<Self, Fault> {
         filter.check()?;
-        let mut conditions = Conditions::default();
-        let rule = conditions.rule(filter);
+        let mut conditions = Conditions::new(connection);
+        let rule = conditions.rule(filter)?;
+        conditions.members.load(connection, after)?;
         Ok(Self {
             rule,
+            members: conditions.members,
             conditions: conditions.by_name.into_iter().collect(),
             held: vec![false; conditions.count],
         })
     }
 
-    /// Whether the metadata with these bytes fits.
-    pub(crate) fn fits(&mut self, metadata: &[u8]) -> Result<bool, Fault> {
+    /// Whether the document `id`, whose metadata has these bytes, fits.
+    pub(crate) fn fits(&mut self, id: i64, metadata: &[u8]) -> Result<bool, Fault> {
+        if self.reads_metadata() {
+            self.read(metadata)?;
+        }
+        Ok(self.rule.holds(id, &self.held, &self.members))
+    }
+
+    /// Whether anything depends on metadata.
+    pub(crate) fn reads_metadata(&self) -> bool {
+        !self.conditions.is_empty()
+    }
+
+    /// The ids, ascending, of the few documents that can fit, where the rule asks for members of clusters.
+    pub(crate) fn candidates(&self) -> Option<Vec<i64>> {
+        let member = |rule: &Rule| match rule {
+            Rule::Member(membership) => Some(self.members.ids(membership)),
+            Rule::All(_) | Rule::Any(_) | Rule::Not(_) | Rule::Condition(_) => None,
+        };
+        match &self.rule {
+            Rule::All(rules) => rules.iter().filter_map(member).min_by_key(Vec::len),
+            rule => member(rule),
+        }
+    }
+
+    fn read(&mut self, metadata: &[u8]) -> Result<(), Fault> {
         self.held.fill(false);
         let mut unseen = self.conditions.len();
         let mut entries = Entries::new(metadata)?;
@@ -82,7 +113,7 @@ impl Matcher {
                 unseen -= 1;
             }
         }
-        Ok(self.rule.holds(&self.held))
+        Ok(())
     }
 
     fn test(&mut self, place: usize, element: Element<'_>) -> Result<(), Fault> {
@@ -94,12 +125,14 @@ impl Matcher {
 }
 
 impl Rule {
-    fn holds(&self, held: &[bool]) -> bool {
+    fn holds(&self, id: i64, held: &[bool], members: &Memberships) -> bool {
+        let holds = |rule: &Self| rule.holds(id, held, members);
         match self {
-            Self::All(rules) => rules.iter().all(|rule| rule.holds(held)),
-            Self::Any(rules) => rules.iter().any(|rule| rule.holds(held)),
-            Self::Not(rule) => !rule.holds(held),
+            Self::All(rules) => rules.iter().all(holds),
+            Self::Any(rules) => rules.iter().any(holds),
+            Self::Not(rule) => !holds(rule),
             Self::Condition(place) => held[*place],
+            Self::Member(membership) => members.has(membership, id),
         }
     }
 }
@@ -173,29 +206,49 @@ fn in_order(operator: Operator, order: Ordering) -> bool {
 }
 
 /// The conditions found so far in a filter.
-#[derive(Default)]
-struct Conditions {
+struct Conditions<'c> {
+    connection: &'c Connection,
     by_name: BTreeMap<String, Vec<Condition>>,
     count: usize,
+    members: Memberships,
 }
 
-impl Conditions {
-    fn rule(&mut self, filter: &Filter) -> Rule {
+impl<'c> Conditions<'c> {
+    fn new(connection: &'c Connection) -> Self {
+        Self {
+            connection,
+            by_name: BTreeMap::new(),
+            count: 0,
+            members: Memberships::default(),
+        }
+    }
+
+    fn rule(&mut self, filter: &Filter) -> Result<Rule, Fault> {
         match &filter.node {
-            Node::All(filters) => {
-                Rule::All(filters.iter().map(|filter| self.rule(filter)).collect())
-            }
-            Node::Any(filters) => {
-                Rule::Any(filters.iter().map(|filter| self.rule(filter)).collect())
-            }
-            Node::Not(filter) => Rule::Not(Box::new(self.rule(filter))),
-            Node::Field {
-                path,
+            Node::All(filters) => Ok(Rule::All(self.rules(filters)?)),
+            Node::Any(filters) => Ok(Rule::Any(self.rules(filters)?)),
+            Node::Not(filter) => Ok(Rule::Not(Box::new(self.rule(filter)?))),
+            Node::Condition {
+                subject,
                 operator,
                 operand,
-            } => self.condition(path, *operator, operand),
+            } => {
+                let rule = match subject {
+                    Subject::Field(path) => self.condition(path, *operator, operand),
+                    Subject::Cluster(clustering) => {
+                        let clustering = clustering.as_deref();
+                        let members = &mut self.members;
+                        Rule::Member(members.find(self.connection, clustering, operand)?)
+                    }
+                };
+                Ok(negated(rule, *operator, operand))
+            }
             Node::TooDeep => unreachable!("`check` refuses it"),
         }
+    }
+
+    fn rules(&mut self, filters: &[Filter]) -> Result<Vec<Rule>, Fault> {
+        filters.iter().map(|filter| self.rule(filter)).collect()
     }
 
     fn condition(&mut self, path: &str, operator: Operator, operand: &Value) -> Rule {
@@ -209,11 +262,16 @@ impl Conditions {
         let rule = Rule::Condition(self.count);
         self.by_name.entry(outermost).or_default().push(condition);
         self.count += 1;
-        match operator {
-            Operator::Ne | Operator::Nin => Rule::Not(Box::new(rule)),
-            Operator::Exists if operand == &Value::Bool(false) => Rule::Not(Box::new(rule)),
-            _ => rule,
-        }
+        rule
+    }
+}
+
+/// The rule, or its opposite where the operator means that.
+fn negated(rule: Rule, operator: Operator, operand: &Value) -> Rule {
+    match operator {
+        Operator::Ne | Operator::Nin => Rule::Not(Box::new(rule)),
+        Operator::Exists if operand == &Value::Bool(false) => Rule::Not(Box::new(rule)),
+        _ => rule,
     }
 }
 
