@@ -1,7 +1,10 @@
 //! Clustering end to end: the library against brute force, the command and its progress, the route, and how each is stopped.
 
 mod command;
+mod handles;
 mod route;
+mod saved;
+mod saved_route;
 
 use std::{ops::ControlFlow, sync::Mutex};
 

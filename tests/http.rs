@@ -97,11 +97,11 @@ impl App {
         app
     }
 
-    async fn get(&self, uri: &str) -> Reply {
+    pub(crate) async fn get(&self, uri: &str) -> Reply {
         self.send("GET", uri, None, Body::empty()).await
     }
 
-    async fn delete(&self, uri: &str) -> Reply {
+    pub(crate) async fn delete(&self, uri: &str) -> Reply {
         self.send("DELETE", uri, None, Body::empty()).await
     }
 
@@ -113,7 +113,15 @@ impl App {
         self.json("POST", uri, body.to_string()).await
     }
 
-    async fn json(&self, method: &str, uri: &str, body: impl Into<Body>) -> Reply {
+    /// The body of an answer of status 200, as it comes.
+    pub(crate) async fn stream(&self, uri: &str) -> Body {
+        let request = Request::get(uri).body(Body::empty()).unwrap();
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::OK);
+        response.into_body()
+    }
+
+    pub(crate) async fn json(&self, method: &str, uri: &str, body: impl Into<Body>) -> Reply {
         self.send(method, uri, Some("application/json"), body.into())
             .await
     }
@@ -168,6 +176,10 @@ impl App {
 }
 
 impl Reply {
+    pub(crate) fn status(&self) -> u16 {
+        self.status.as_u16()
+    }
+
     /// The answer, when it has this status.
     #[track_caller]
     pub(crate) fn is(self, status: u16) -> Value {

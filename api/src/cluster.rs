@@ -7,28 +7,36 @@
 //! there at the start, less what was deleted or replaced since.
 
 mod answer;
+mod clustering;
+mod labels;
 mod map;
 mod options;
+mod saved;
 mod tally;
 mod words;
+
+use std::collections::HashSet;
 
 use engine::{Centroids, KmeansOptions, Stage, Watch, report, unwatched};
 use storage::Record;
 
 pub use answer::{Choice, Cluster, Clusters, Criterion, Member, Place};
+pub use clustering::{Assignment, Clustering, MAX_POINTS, Point};
+pub use labels::{Label, Labels};
 pub use options::{ClusterOptions, K, MAX_CLUSTERS};
+pub use saved::{Save, SavedCluster, SavedClustering};
 
 use crate::{collection::Collection, document::Document, error::Result};
 use map::Map;
 use tally::{Kept, Tally};
 use words::Words;
 
-/// Bytes of vectors, and documents, that are read at a time.
-const PAGE_BYTES: usize = 16 << 20;
-const PAGE: usize = 4096;
 /// Documents whose words are counted: of one cluster, and of all together.
 const WORDED: usize = 200;
 const WORDED_IN_ALL: usize = 20_000;
+/// Words of a cluster's name, as many as its first name takes, and its characters at most.
+const NAME_WORDS: usize = 2;
+const NAME_CHARACTERS: usize = 64;
 /// Texts in memory at a time; one may have 16 MiB.
 const TEXTS: usize = 16;
 
@@ -69,11 +77,14 @@ impl Collection {
     /// As [`Collection::cluster`]; [`Error::Cancelled`](crate::Error::Cancelled) when `watch` breaks.
     pub fn cluster_with(&self, options: &ClusterOptions, watch: Watch<'_>) -> Result<Clusters> {
         options.validate(self.dimension())?;
+        if let Some(save) = &options.save {
+            self.check_save(save)?;
+        }
         let ids = match &options.filter {
             Some(filter) => self.core.read()?.matching(filter)?,
             None => self.core.read()?.ids()?,
         };
-        Work {
+        let found = Work {
             collection: self,
             options,
             kmeans: KmeansOptions {
@@ -89,7 +100,11 @@ impl Collection {
             ids,
             watch,
         }
-        .run()
+        .run()?;
+        if let Some(save) = &options.save {
+            self.save_clusters_with(save, &found, watch)?;
+        }
+        Ok(found)
     }
 }
 
@@ -187,22 +202,12 @@ impl Work<'_> {
         stage: Stage,
         mut take: impl FnMut(&[i64], &[f32]) -> Result<()>,
     ) -> Result<()> {
-        let row = self.collection.dimension() * size_of::<f32>();
-        let page = (PAGE_BYTES / row).clamp(1, PAGE);
+        let local = self.collection.core.local();
         let mut done = 0;
-        for wanted in ids.chunks(page) {
+        for wanted in ids.chunks(local.page()) {
             report(self.watch, stage, done, ids.len())?;
-            let core = &self.collection.core;
-            let found = core.document_vectors(&core.read()?, wanted, self.kmeans.spherical)?;
-            let there = wanted
-                .iter()
-                .zip(&found)
-                .filter(|(_, found)| found.is_some());
-            let there: Vec<i64> = there.map(|(id, _)| *id).collect();
-            take(
-                &there,
-                &found.into_iter().flatten().flatten().collect::<Vec<f32>>(),
-            )?;
+            let (there, vectors) = local.page_of_vectors(wanted, self.kmeans.spherical)?;
+            take(&there, &vectors)?;
             done += wanted.len();
         }
         report(self.watch, stage, done, ids.len())?;
@@ -219,11 +224,13 @@ impl Work<'_> {
         let mut words = self.words(tallies)?;
         let documents: usize = tallies.iter().map(|tally| tally.size).sum();
         let dimension = self.collection.dimension();
+        let mut names = HashSet::new();
         let cluster = |&number: &usize| {
             let tally = &tallies[number];
             Ok(Cluster {
+                name: name(&words[number], &mut names),
                 size: tally.size,
-                share: share(tally.size, documents),
+                share: share(tally.size as u64, documents as u64),
                 words: std::mem::take(&mut words[number]),
                 nearest: self.members(&tally.nearest())?,
                 centroid: centroids.vectors()[number * dimension..][..dimension].to_vec(),
@@ -277,6 +284,27 @@ impl From<engine::Choice> for Choice {
     }
 }
 
+/// A name of telling words that no other cluster has; none where there are no such words.
+fn name(words: &[String], taken: &mut HashSet<String>) -> Option<String> {
+    let mut name = String::new();
+    for word in words {
+        let longer = if name.is_empty() {
+            word.clone()
+        } else {
+            format!("{name} {word}")
+        };
+        if longer.chars().count() > NAME_CHARACTERS {
+            break;
+        }
+        name = longer;
+        let enough = name.split(' ').count() >= NAME_WORDS;
+        if enough && taken.insert(name.clone()) {
+            return Some(name);
+        }
+    }
+    (!name.is_empty() && taken.insert(name.clone())).then_some(name)
+}
+
 /// The clusters' numbers, the largest first.
 fn largest_first(tallies: &[Tally]) -> Vec<usize> {
     let mut order: Vec<usize> = (0..tallies.len()).collect();
@@ -284,7 +312,7 @@ fn largest_first(tallies: &[Tally]) -> Vec<usize> {
     order
 }
 
-fn share(part: usize, whole: usize) -> f32 {
+fn share(part: u64, whole: u64) -> f32 {
     #[expect(
         clippy::cast_possible_truncation,
         reason = "a share, to the precision of a float"

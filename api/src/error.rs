@@ -373,6 +373,40 @@ pub enum Error {
         /// The sentence, which names the field.
         cause: Cause,
     },
+    /// No clustering of the collection has this name.
+    #[error("{cause}")]
+    UnknownClustering {
+        /// The name given.
+        name: String,
+        /// The names there are.
+        known: Vec<String>,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A clustering has no such cluster.
+    #[error("{cause}")]
+    UnknownCluster {
+        /// The clustering.
+        clustering: String,
+        /// The number or the name given.
+        given: String,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A name that a clustering or a cluster may not have.
+    #[error("{cause}")]
+    BadClusterName {
+        /// The name given.
+        name: String,
+        /// The sentence.
+        cause: Cause,
+    },
+    /// A clustering or a cluster of this name exists already, or there are too many clusterings.
+    #[error("{cause}")]
+    ClusteringConflict {
+        /// The sentence.
+        cause: Cause,
+    },
     /// Another process holds the collection's file for the moment.
     #[error(transparent)]
     Busy(Cause),
@@ -452,6 +486,10 @@ impl Error {
             Self::BadKey { .. } => "bad_key",
             Self::MetadataTooDeep { .. } => "metadata_too_deep",
             Self::BadFilter { .. } => "bad_filter",
+            Self::UnknownClustering { .. } => "unknown_clustering",
+            Self::UnknownCluster { .. } => "unknown_cluster",
+            Self::BadClusterName { .. } => "bad_cluster_name",
+            Self::ClusteringConflict { .. } => "clustering_conflict",
             Self::Busy(_) => "busy",
             Self::DiskFull(_) => "disk_full",
             Self::Store(_) => "storage",

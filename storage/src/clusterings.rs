@@ -254,8 +254,11 @@ pub(crate) fn number_of(
         .optional()
 }
 
-/// Whether a clustering may have this name: it stands in paths of filters and URLs.
-pub(crate) fn check_name(name: &str) -> Result<()> {
+/// Refuses a name that a clustering may not have: it stands in paths of filters and URLs.
+///
+/// # Errors
+/// [`Error::BadClusteringName`].
+pub fn check_clustering_name(name: &str) -> Result<()> {
     let plain = |letter: char| letter.is_ascii_alphanumeric() || letter == '_' || letter == '-';
     let begins = name.starts_with(|first: char| first.is_ascii_alphanumeric());
     if begins && name.len() <= MAX_NAME && name.chars().all(plain) {
@@ -264,7 +267,7 @@ pub(crate) fn check_name(name: &str) -> Result<()> {
     Err(Error::BadClusteringName { given: name.into() })
 }
 
-/// Whether a cluster may have this name: it may not look like a number, which is another way to name it.
+/// Refuses a name that a cluster may not have: it may not look like a number, which is another way to name it.
 pub(crate) fn check_cluster_name(name: &str) -> Result<()> {
     let length = name.chars().count();
     let number = name.chars().all(|letter| letter.is_ascii_digit());

@@ -20,6 +20,7 @@ const RECORD_OF_KEY: &str =
     "SELECT id, key, key_integer, metadata, text FROM documents WHERE key = ?1";
 const RECORDS_AFTER: &str =
     "SELECT id, key, key_integer, metadata, text FROM documents WHERE id > ?1 ORDER BY id";
+const KEY: &str = "SELECT id, key, key_integer FROM documents WHERE id = ?1";
 const ID_OF_KEY: &str = "SELECT id FROM documents WHERE key = ?1";
 const IDS: &str = "SELECT id FROM documents ORDER BY id";
 const METADATA: &str = "SELECT id, metadata FROM documents ORDER BY id";
@@ -196,6 +197,16 @@ pub(crate) fn ids_of_keys(connection: &Connection, keys: &[Key]) -> rusqlite::Re
         ids.extend(id.filter(|id| seen.insert(*id)));
     }
     Ok(ids)
+}
+
+/// The keys of the documents with these ids, in order.
+pub(crate) fn keys(connection: &Connection, ids: &[i64]) -> Result<Vec<Option<Key>>, Fault> {
+    let mut statement = connection.prepare_cached(KEY)?;
+    let mut find = |id: &i64| {
+        let mut rows = statement.query([id])?;
+        rows.next()?.map(|row| key(row, *id)).transpose()
+    };
+    ids.iter().map(&mut find).collect()
 }
 
 /// The ids of all documents, ascending.

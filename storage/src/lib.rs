@@ -41,7 +41,7 @@ mod store;
 mod vector;
 mod vectors;
 
-pub use clusterings::{Cluster, Clustering, MAX_CLUSTERINGS, NewClustering};
+pub use clusterings::{Cluster, Clustering, MAX_CLUSTERINGS, NewClustering, check_clustering_name};
 pub use error::{Error, Result, Source};
 pub use filter::Filter;
 pub use key::Key;

@@ -80,6 +80,11 @@ impl<'s> Reader<'s> {
         })
     }
 
+    /// The keys of the documents with these internal ids, in their order; None for an id that is not alive.
+    pub fn keys(&self, ids: &[i64]) -> Result<Vec<Option<Key>>> {
+        self.run("read keys", |connection| documents::keys(connection, ids))
+    }
+
     /// The internal ids of all documents, ascending: eight bytes each.
     pub fn ids(&self) -> Result<Vec<i64>> {
         self.run("list documents", |connection| {

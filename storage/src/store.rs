@@ -193,7 +193,7 @@ impl Store {
     /// name; [`Error::TooManyClusterings`]; [`Error::Unlabelled`] where a document has no label; [`Error::ReadOnly`],
     /// [`Error::DiskFull`], [`Error::Busy`].
     pub fn save_clustering(&self, clustering: &NewClustering<'_>) -> Result<i64> {
-        clusterings::check_name(clustering.name)?;
+        clusterings::check_clustering_name(clustering.name)?;
         let names = clustering.clusters.iter();
         names
             .filter_map(|cluster| cluster.name.as_deref())

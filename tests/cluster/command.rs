@@ -62,7 +62,7 @@ fn clusters_come_with_their_documents_and_their_words() {
     );
     let printed = scratch.run("cluster", &["c", "-k", "2"]).ok().stdout;
     assert!(
-        printed.contains("cluster 1: 4 documents (57.1 %): salmon, trout"),
+        printed.contains("cluster 0: 4 documents (57.1 %): salmon, trout"),
         "{printed}"
     );
     assert!(printed.contains("fish/1"), "{printed}");
@@ -113,7 +113,7 @@ fn a_plot_shows_every_document_and_the_words_of_its_cluster() {
         .run("cluster", &["c", "-k", "2", "--plot", "c.svg"])
         .ok()
         .stdout;
-    assert!(printed.starts_with("cluster 1: 4 documents"), "{printed}");
+    assert!(printed.starts_with("cluster 0: 4 documents"), "{printed}");
     let svg = fs::read_to_string(scratch.path("c.svg")).unwrap();
     assert!(svg.starts_with("<svg") && svg.trim_end().ends_with("</svg>"));
     // Seven documents, and one dot for each cluster in the legend.
@@ -178,4 +178,131 @@ fn progress_is_told_in_lines_and_an_interrupt_ends_it_with_nothing_printed() {
     let run = child.wait_with_output().unwrap();
     assert_eq!(run.status.code(), Some(130), "{rest}");
     assert!(run.stdout.is_empty() && rest.contains("stopping"), "{rest}");
+}
+
+#[test]
+fn a_clustering_is_saved_listed_shown_renamed_used_and_dropped() {
+    let scratch = texts();
+    let args = [
+        "c", "-k", "2", "--words", "2", "--save", "topics", "--assign", "a trout",
+    ];
+    let run = scratch.run("cluster", &args);
+    assert!(
+        run.code == 1 && run.stderr.contains("no model"),
+        "the vectors were given: {run:?}"
+    );
+    let topics = ["c", "-k", "2", "--save", "topics"];
+    let _ = scratch.run("cluster", &topics).ok();
+    let again = scratch.run("cluster", &topics);
+    assert!(
+        again.code == 1 && again.stderr.contains("exists already"),
+        "{again:?}"
+    );
+    let replaced = [
+        "c",
+        "-k",
+        "2",
+        "--words",
+        "2",
+        "--save",
+        "topics",
+        "--replace",
+    ];
+    let _ = scratch.run("cluster", &replaced).ok();
+    let listed = scratch.json("cluster", &["c", "--list"]);
+    assert_eq!(listed["clusterings"][0]["name"], "topics");
+    let line = scratch.run("cluster", &["c", "--list"]).ok().stdout;
+    assert_eq!(line.trim_end(), "topics: 2 clusters of 7 documents");
+    let shown = scratch
+        .run("cluster", &["c", "--saved", "topics"])
+        .ok()
+        .stdout;
+    assert!(
+        shown.contains("cluster 1 (bread rye): 3 documents (42.9 %)"),
+        "{shown}"
+    );
+    let renamed = scratch.json(
+        "cluster",
+        &["c", "--saved", "topics", "--rename", "1=loaves"],
+    );
+    assert_eq!(renamed["clusters"][1]["name"], "loaves");
+    for filter in [r#"{"cluster": 1}"#, r#"{"cluster.topics": "loaves"}"#] {
+        let count = scratch.json("count", &["c", "--filter", filter]);
+        assert_eq!(count["count"], 3);
+        let found = scratch.json("search", &["c", "--like", "bread/1", "--filter", filter]);
+        assert_eq!(found["matches"].as_array().unwrap().len(), 2);
+    }
+    let unknown = scratch.run("cluster", &["c", "--saved", "styles"]);
+    assert!(
+        unknown.code == 1 && unknown.stderr.contains("has topics"),
+        "{unknown:?}"
+    );
+    let dropped = scratch.json("cluster", &["c", "--saved", "topics", "--drop"]);
+    assert_eq!(dropped, json!({"dropped": "topics"}));
+    let filter = ["c", "--filter", r#"{"cluster": 1}"#];
+    let gone = scratch.run("count", &filter);
+    assert!(
+        gone.code == 1 && gone.stderr.contains("no saved clustering"),
+        "{gone:?}"
+    );
+}
+
+#[test]
+fn labels_are_written_of_every_document() {
+    let scratch = texts();
+    let learned = [
+        "c", "-k", "2", "--words", "2", "--save", "topics", "--labels", "l.csv",
+    ];
+    let _ = scratch.run("cluster", &learned).ok();
+    let csv = fs::read_to_string(scratch.path("l.csv")).unwrap();
+    let mut lines = csv.lines();
+    assert_eq!(lines.next(), Some("key,cluster,name,distance"));
+    let rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    assert_eq!(rows.len(), 7);
+    for row in &rows {
+        let expected = if row[0].starts_with("fish") {
+            ["0", "salmon trout"]
+        } else {
+            ["1", "bread rye"]
+        };
+        assert_eq!(row[1..3], expected, "{row:?}");
+        row[3].parse::<f32>().unwrap();
+    }
+    let stored = scratch
+        .run("cluster", &["c", "--saved", "topics", "--labels", "-"])
+        .ok();
+    let lines: Vec<Value> = stored
+        .stdout
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 7);
+    for (line, row) in lines.iter().zip(&rows) {
+        assert_eq!(
+            (line["key"].as_str(), line["cluster"].to_string()),
+            (Some(row[0]), row[1].to_owned())
+        );
+    }
+    let filter = [
+        "c",
+        "-k",
+        "2",
+        "--filter",
+        r#"{"x": 1}"#,
+        "--labels",
+        "n.csv",
+    ];
+    let none = scratch.run("cluster", &filter);
+    assert!(
+        none.code == 1 && !scratch.path("n.csv").exists(),
+        "{none:?}"
+    );
+    for (file, named) in [("l.txt", ".csv or .jsonl"), ("no/l.csv", "the folder no")] {
+        let run = scratch.run("cluster", &["c", "-k", "2", "--labels", file]);
+        assert!(run.code == 1 && run.stderr.contains(named), "{run:?}");
+    }
+    let both = scratch.run("cluster", &["c", "-k", "2", "--labels", "-", "--json"]);
+    assert!(both.code == 2 && both.stdout.is_empty(), "{both:?}");
+    let neither = scratch.run("cluster", &["c"]);
+    assert!(neither.code == 2, "{neither:?}");
 }

@@ -1,45 +1,142 @@
-//! `vinedb cluster`: k-means over a collection, with its progress; Ctrl-C ends it before the next step, and nothing is printed.
+//! `vinedb cluster`: k-means over a collection, and its saved clusterings. Ctrl-C ends it before the next step, and nothing is
+//! printed or saved.
 
+mod labels;
 mod plot;
+mod saved;
 
 use std::path::PathBuf;
 
 use anyhow::Result;
-use vinedb::cluster::{Choice, Cluster, ClusterOptions, Clusters, Member};
+use serde::Serialize;
+use vinedb::{
+    Collection,
+    cluster::{
+        Assignment, Choice, Cluster, ClusterOptions, Clustering, Clusters, K, Member, Point, Save,
+    },
+};
 
 use crate::{
     args,
-    database::read,
-    exit::Outcome,
+    database::{Writing, read, write},
+    exit::{Outcome, Usage},
     output::{Output, excerpt, fields, thousands},
     progress::watched,
 };
+use labels::Target;
 
 /// Documents that a plot shows.
 const PLOTTED: usize = 2000;
 
 /// Runs the command.
 pub(crate) fn run(args: args::Cluster, home: PathBuf, output: &Output) -> Result<Outcome> {
-    let plot = args.plot.clone();
-    plot.as_deref().map_or(Ok(()), plot::check)?;
-    let collection = read(home, &args.at.dir)?.collection(&args.at.name)?;
-    let options = options(args);
+    let target = args.labels.as_deref().map(Target::of).transpose()?;
+    if output.is_json() && matches!(target, Some(Target::Output)) {
+        let message =
+            "--labels - and --json both write to standard output: name a file for the labels";
+        return Err(Usage(message.to_owned()).into());
+    }
+    match args.k {
+        Some(k) => learn(k, &args, target.as_ref(), home, output),
+        None => saved::run(&args, target.as_ref(), home, output),
+    }
+}
+
+fn learn(
+    k: K,
+    args: &args::Cluster,
+    target: Option<&Target>,
+    home: PathBuf,
+    output: &Output,
+) -> Result<Outcome> {
+    args.plot.as_deref().map_or(Ok(()), plot::check)?;
+    let (_database, collection) = open(args, args.save.is_some(), home)?;
+    if let Some(text) = args.assign.first() {
+        // A text that cannot be assigned is refused before clusters are learned.
+        collection.embed(&[text])?;
+    }
+    let options = options(k, args);
     let found = watched(|watch| Ok(collection.cluster_with(&options, watch)?))?;
     let Some(found) = found else {
         return Ok(Outcome::Interrupted);
     };
-    output.result(&found, text)?;
-    if let Some(file) = plot {
-        let headlines: Vec<String> = found.clusters.iter().map(headline).collect();
-        plot::draw(&found, &headlines, &file)?;
+    let clustering = collection.apply_clusters(&found)?;
+    let learned = Learned {
+        assigned: assigned(&clustering, &args.assign)?,
+        found: &found,
+    };
+    if !matches!(target, Some(Target::Output)) {
+        output.result(&learned, |learned| {
+            [vec![text(learned.found)], placed(&learned.assigned)]
+                .concat()
+                .join("\n")
+        })?;
     }
-    Ok(Outcome::Done)
+    if let Some(file) = &args.plot {
+        let headlines: Vec<String> = found.clusters.iter().map(headline).collect();
+        plot::draw(&found, &headlines, file)?;
+    }
+    match target {
+        Some(target) => labels::write(&collection, &clustering, args.filter.as_ref(), target),
+        None => Ok(Outcome::Done),
+    }
 }
 
-fn options(args: args::Cluster) -> ClusterOptions {
-    let default = ClusterOptions::new(args.k);
+/// The collection, and the database it is in where the command writes.
+fn open(
+    args: &args::Cluster,
+    writes: bool,
+    home: PathBuf,
+) -> Result<(Option<Writing>, Collection)> {
+    let args::Named { dir, name } = &args.at;
+    if writes {
+        let database = write(home, dir)?;
+        let collection = database.collection(name)?;
+        return Ok((Some(database), collection));
+    }
+    Ok((None, read(home, dir)?.collection(name)?))
+}
+
+/// The JSON answer.
+#[derive(Serialize)]
+struct Learned<'a> {
+    #[serde(flatten)]
+    found: &'a Clusters,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    assigned: Vec<Assigned<'a>>,
+}
+
+/// A text and the cluster it belongs to.
+#[derive(Serialize)]
+struct Assigned<'a> {
+    text: &'a str,
+    #[serde(flatten)]
+    to: Assignment,
+}
+
+fn assigned<'a>(clustering: &Clustering, texts: &'a [String]) -> Result<Vec<Assigned<'a>>> {
+    let points: Vec<Point> = texts.iter().map(|text| text.as_str().into()).collect();
+    let found = texts.iter().zip(clustering.assign_all(&points)?);
+    Ok(found.map(|(text, to)| Assigned { text, to }).collect())
+}
+
+fn placed(assigned: &[Assigned<'_>]) -> Vec<String> {
+    let line = |one: &Assigned<'_>| {
+        let name = one.to.name.iter().map(|name| format!(" ({name})"));
+        let name = name.collect::<String>();
+        format!(
+            "{:.4}  cluster {}{name}  {}",
+            one.to.distance,
+            one.to.cluster,
+            excerpt(one.text)
+        )
+    };
+    assigned.iter().map(line).collect()
+}
+
+fn options(k: K, args: &args::Cluster) -> ClusterOptions {
+    let default = ClusterOptions::new(k);
     ClusterOptions {
-        k: args.k,
         seed: args.seed.unwrap_or(default.seed),
         iterations: args.iterations.unwrap_or(default.iterations),
         redo: args.redo.unwrap_or(default.redo),
@@ -51,14 +148,19 @@ fn options(args: args::Cluster) -> ClusterOptions {
             .map
             .unwrap_or(if args.plot.is_some() { PLOTTED } else { 0 }),
         device: args.device,
-        filter: args.filter,
+        filter: args.filter.clone(),
+        save: args
+            .save
+            .as_deref()
+            .map(|name| Save::new(name).replace(args.replace)),
+        ..default
     }
 }
 
 fn text(found: &Clusters) -> String {
     let mut lines: Vec<String> = found.choice.iter().map(chosen).collect();
     for (number, cluster) in found.clusters.iter().enumerate() {
-        lines.push(format!("cluster {}: {}", number + 1, headline(cluster)));
+        lines.push(format!("cluster {number}: {}", headline(cluster)));
         lines.extend(cluster.nearest.iter().map(member));
     }
     lines.join("\n")

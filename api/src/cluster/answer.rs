@@ -5,11 +5,12 @@ use serde::{Deserialize, Serialize};
 use storage::Key;
 
 use crate::document::Document;
+use crate::error::{Error, Result};
 
 /// What clustering found.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Clusters {
-    /// The clusters, largest first.
+    /// The clusters, largest first: a cluster's number, in labels and filters, is its position here, from 0.
     pub clusters: Vec<Cluster>,
     /// Documents that were clustered. One that is written or deleted meanwhile is not among them.
     pub documents: usize,
@@ -32,6 +33,37 @@ pub struct Clusters {
     /// The documents that were asked to be placed on a plane.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub map: Vec<Place>,
+}
+
+impl Clusters {
+    /// The centroids, row-major.
+    pub(super) fn vectors(&self, dimension: usize) -> Result<Vec<f32>> {
+        if self.clusters.is_empty() {
+            return Err(Error::invalid("clusters", "none", "one at least"));
+        }
+        let mut vectors = Vec::with_capacity(self.clusters.len() * dimension);
+        for (number, cluster) in self.clusters.iter().enumerate() {
+            let centroid = &cluster.centroid;
+            let field = || format!("the centroid of cluster {number}");
+            if centroid.len() != dimension {
+                return Err(Error::DimensionMismatch {
+                    field: field(),
+                    given: centroid.len(),
+                    expected: dimension,
+                    source_of_dimension: String::new(),
+                });
+            }
+            if let Some(component) = centroid.iter().position(|value| !value.is_finite()) {
+                return Err(Error::NotFinite {
+                    field: field(),
+                    value: centroid[component],
+                    component,
+                });
+            }
+            vectors.extend_from_slice(centroid);
+        }
+        Ok(vectors)
+    }
 }
 
 /// A document's place on the plane in which the documents differ most, the first two principal components of the sample.
@@ -70,6 +102,9 @@ pub enum Criterion {
 /// One cluster.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Cluster {
+    /// A name by which filters know it once it is saved: made of its words, or set by the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
     /// Documents in it.
     pub size: usize,
     /// Its share of all documents, from 0 to 1.

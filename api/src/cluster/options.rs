@@ -7,6 +7,7 @@ use engine::Device;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 use storage::Filter;
 
+use super::Save;
 use crate::error::{Error, Result};
 
 /// The most clusters that can be asked for.
@@ -64,6 +65,9 @@ pub struct ClusterOptions {
     /// Only documents whose metadata passes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub filter: Option<Filter>,
+    /// The name to save the clustering under: see [`Collection::save_clusters`](crate::Collection::save_clusters).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub save: Option<Save>,
 }
 
 /// How many clusters.
@@ -111,6 +115,7 @@ impl ClusterOptions {
             map: 0,
             device: Device::Cpu,
             filter: None,
+            save: None,
         }
     }
 
@@ -181,6 +186,13 @@ impl ClusterOptions {
     #[must_use]
     pub fn filter(mut self, filter: Filter) -> Self {
         self.filter = Some(filter);
+        self
+    }
+
+    /// Saves the clustering under a name.
+    #[must_use]
+    pub fn save(mut self, save: impl Into<Save>) -> Self {
+        self.save = Some(save.into());
         self
     }
 

@@ -100,16 +100,6 @@ impl Core {
     pub(crate) fn read(&self) -> Result<Reader<'_>> {
         self.local().read()
     }
-
-    /// As [`Local::document_vectors`].
-    pub(crate) fn document_vectors(
-        &self,
-        reader: &Reader<'_>,
-        documents: &[i64],
-        spherical: bool,
-    ) -> Result<Vec<Option<Vec<f32>>>> {
-        self.local().document_vectors(reader, documents, spherical)
-    }
 }
 
 fn stored_config(name: &str, store: &Store) -> Result<Locked> {

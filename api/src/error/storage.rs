@@ -21,7 +21,37 @@ impl From<E> for Error {
             | E::BadOperand { .. }
             | E::BadFilter { .. }
             | E::FilterTooDeep { .. }
-            | E::FilterTooLarge { .. } => Self::BadFilter {
+            | E::FilterTooLarge { .. }
+            | E::NoClustering
+            | E::SeveralClusterings { .. } => Self::BadFilter {
+                cause: cause(error),
+            },
+            E::UnknownClustering {
+                ref given,
+                ref known,
+            } => Self::UnknownClustering {
+                name: given.clone(),
+                known: known.clone(),
+                cause: cause(error),
+            },
+            E::UnknownCluster {
+                ref clustering,
+                ref given,
+                ..
+            } => Self::UnknownCluster {
+                clustering: clustering.clone(),
+                given: given.clone(),
+                cause: cause(error),
+            },
+            E::BadClusteringName { ref given } | E::BadClusterName { ref given } => {
+                Self::BadClusterName {
+                    name: given.clone(),
+                    cause: cause(error),
+                }
+            }
+            E::ClusteringExists { .. }
+            | E::ClusterNameTaken { .. }
+            | E::TooManyClusterings { .. } => Self::ClusteringConflict {
                 cause: cause(error),
             },
             E::Busy { .. } => Self::Busy(cause(error)),

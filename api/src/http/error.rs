@@ -128,13 +128,17 @@ fn status_of(error: &Error) -> StatusCode {
         | Error::BadDevice { .. }
         | Error::BadParameter { .. }
         | Error::Unsupported { .. }
+        | Error::BadClusterName { .. }
         | Error::BadFilter { .. } => StatusCode::BAD_REQUEST,
-        Error::UnknownCollection { .. } | Error::Dropped { .. } | Error::UnknownKey { .. } => {
-            StatusCode::NOT_FOUND
-        }
+        Error::UnknownCollection { .. }
+        | Error::Dropped { .. }
+        | Error::UnknownClustering { .. }
+        | Error::UnknownCluster { .. }
+        | Error::UnknownKey { .. } => StatusCode::NOT_FOUND,
         Error::ReadOnly { .. }
         | Error::ReadOnlyFile { .. }
         | Error::CollectionExists { .. }
+        | Error::ClusteringConflict { .. }
         | Error::ModelMismatch { .. }
         | Error::Untrained { .. }
         | Error::IndexFull { .. } => StatusCode::CONFLICT,

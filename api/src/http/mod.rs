@@ -167,6 +167,21 @@ pub fn router_with(state: AppState) -> Router {
             post(routes::search_batch),
         )
         .route("/collections/{name}/cluster", post(cluster::cluster))
+        .route("/collections/{name}/clusters", get(cluster::list))
+        .route(
+            "/collections/{name}/clusters/{clustering}",
+            get(cluster::get)
+                .patch(cluster::rename)
+                .delete(cluster::drop_clustering),
+        )
+        .route(
+            "/collections/{name}/clusters/{clustering}/assign",
+            post(cluster::assign),
+        )
+        .route(
+            "/collections/{name}/clusters/{clustering}/labels",
+            get(cluster::labels),
+        )
         .route("/collections/{name}/train", post(building::train))
         .route("/collections/{name}/compact", post(building::compact))
         .route("/v1/embeddings", post(openai::embeddings))

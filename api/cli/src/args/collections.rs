@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use clap::Args;
 use vinedb::{Filter, IndexSpec, Metric, cluster::K, embed::Border, index::Device};
 
-use super::parse::{at_least_one, border, filter};
+use super::parse::{at_least_one, border, cluster_name, filter};
 
 #[derive(Debug, Args)]
 pub(crate) struct Named {
@@ -66,9 +66,33 @@ pub(crate) struct Cluster {
     #[command(flatten)]
     pub(crate) at: Named,
     /// How many clusters; auto: as many as fit the documents best
-    #[arg(short = 'k', long = "clusters", value_name = "N|auto")]
-    pub(crate) k: K,
-    /// Decides where the centroids start and which documents they are learnt from [default: 1234]
+    #[arg(short = 'k', long = "clusters", value_name = "N|auto", required_unless_present_any = ["saved", "list"], conflicts_with_all = ["saved", "list"])]
+    pub(crate) k: Option<K>,
+    /// Save the clustering under this name: documents then keep a label, and filters such as '{"cluster.NAME": 7}' work
+    #[arg(long, value_name = "NAME", requires = "k")]
+    pub(crate) save: Option<String>,
+    /// Let --save replace a clustering of the same name
+    #[arg(long, requires = "save")]
+    pub(crate) replace: bool,
+    /// Use this saved clustering instead of learning one; by itself, show it
+    #[arg(long, value_name = "NAME")]
+    pub(crate) saved: Option<String>,
+    /// List the saved clusterings
+    #[arg(long, conflicts_with_all = ["saved", "assign", "labels", "filter"])]
+    pub(crate) list: bool,
+    /// Print the cluster that this text belongs to; may be repeated
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) assign: Vec<String>,
+    /// Write the cluster of every document that passes the filter: a file ending in .csv or .jsonl, or - for JSON Lines
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) labels: Option<PathBuf>,
+    /// Name a cluster of --saved, such as 7=sparkling; without a name, take its name
+    #[arg(long, value_name = "N=NAME", requires = "saved", value_parser = cluster_name)]
+    pub(crate) rename: Vec<(usize, Option<String>)>,
+    /// Drop the clustering named by --saved; documents stay
+    #[arg(long, requires = "saved", conflicts_with_all = ["assign", "labels", "rename", "filter"])]
+    pub(crate) drop: bool,
+    /// Decides where the centroids start and which documents they are learned from [default: 1234]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
     /// How often documents are assigned and centroids moved [default: 25]
@@ -80,7 +104,7 @@ pub(crate) struct Cluster {
     /// Compare vectors by their angle alone, or with =false not [default: for cosine and inner_product]
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pub(crate) spherical: Option<bool>,
-    /// How many documents the centroids are learnt from, at most [default: 256 per cluster, at least 65536]
+    /// How many documents the centroids are learned from, at most [default: 256 per cluster, at least 65536]
     #[arg(long, value_name = "N", value_parser = at_least_one)]
     pub(crate) sample: Option<usize>,
     /// Documents shown of each cluster [default: 3]
@@ -92,13 +116,13 @@ pub(crate) struct Cluster {
     /// Only documents that pass, such as '{"country": "Italy"}'
     #[arg(long, value_name = "JSON", value_parser = filter)]
     pub(crate) filter: Option<Filter>,
-    /// Draws the clusters: documents on the plane in which they differ most
-    #[arg(long, value_name = "FILE.svg")]
+    /// Draw the clusters: documents on the plane in which they differ most
+    #[arg(long, value_name = "FILE.svg", requires = "k")]
     pub(crate) plot: Option<PathBuf>,
     /// Documents in the plot, and in the JSON answer's map [default: 2000 with --plot, else 0]
     #[arg(long, value_name = "N")]
     pub(crate) map: Option<usize>,
-    /// Where the centroids are learnt: cpu, or cuda and cuda:N in a build with GPU support
+    /// Where the centroids are learned: cpu, or cuda and cuda:N in a build with GPU support
     #[arg(long, value_name = "DEVICE", default_value = "cpu")]
     pub(crate) device: Device,
 }

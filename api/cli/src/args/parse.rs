@@ -32,6 +32,15 @@ pub(super) fn top_k(text: &str) -> Result<usize, String> {
     }
 }
 
+/// `7=sparkling`, or `7=`.
+pub(super) fn cluster_name(text: &str) -> Result<(usize, Option<String>), String> {
+    let expected = "a cluster's number and its name, such as 7=sparkling";
+    let wrong = || format!("{text:?} was given, {expected} was expected");
+    let (number, name) = text.split_once('=').ok_or_else(wrong)?;
+    let name = (!name.is_empty()).then(|| name.to_owned());
+    Ok((whole(number, expected)?, name))
+}
+
 pub(super) fn radius(text: &str) -> Result<f32, String> {
     let number: Option<f32> = text.parse().ok().filter(|number: &f32| number.is_finite());
     number.ok_or_else(|| format!("{text:?} was given, a finite number was expected"))

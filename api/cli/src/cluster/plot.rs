@@ -133,7 +133,7 @@ fn legend(headlines: &[String], area: &Area<'_>) -> Result<()> {
     let mut y = LINE / 2;
     for (number, headline) in headlines[..shown].iter().enumerate() {
         area.draw(&Circle::new((MARGIN, y), 6, colour(number).filled()))?;
-        line(area, y, &format!("{}: {headline}", number + 1))?;
+        line(area, y, &format!("{number}: {headline}"))?;
         y += LINE;
     }
     match headlines.len() - shown {

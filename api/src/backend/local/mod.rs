@@ -1,5 +1,7 @@
 //! The backend in this process: SQLite holds the documents, a [`Space`] their vectors.
 
+pub(crate) mod centroids;
+pub(crate) mod clusters;
 pub(crate) mod exact;
 pub(crate) mod passages;
 pub(crate) mod plan;
@@ -19,6 +21,7 @@ use crate::{
     space::{Shape, Space, Upkeep, compact::Compactor, due::Effort, order::Order},
     stats::{LocalStats, Stats},
 };
+use clusters::Loaded;
 use plan::explanation;
 
 /// A collection's documents, and their vectors.
@@ -26,6 +29,7 @@ pub(crate) struct Local {
     pub(crate) documents: Arc<Documents>,
     pub(crate) space: Arc<Space>,
     compactor: Compactor,
+    loaded: Loaded,
 }
 
 impl Local {
@@ -43,6 +47,7 @@ impl Local {
             documents,
             space,
             compactor,
+            loaded: Loaded::default(),
         })
     }
 

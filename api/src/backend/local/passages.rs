@@ -201,7 +201,7 @@ fn nearest_passages(
 }
 
 /// The mean of row vectors; `None` of none.
-fn mean(vectors: impl Iterator<Item = Vec<f32>>, spherical: bool) -> Option<Vec<f32>> {
+pub(super) fn mean(vectors: impl Iterator<Item = Vec<f32>>, spherical: bool) -> Option<Vec<f32>> {
     let mut count = 0.0_f32;
     let sum = vectors.reduce(|mut sum, vector| {
         sum.iter_mut()

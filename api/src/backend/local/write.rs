@@ -1,6 +1,6 @@
 //! Writing: one transaction in the store, then the view.
 
-use storage::{Filter, Key, NewDocument, Removed};
+use storage::{Filter, Key, Label, NewDocument, NewLabels, Removed};
 
 use super::{Local, passages::passages_of};
 use crate::{
@@ -26,7 +26,9 @@ impl Local {
             return Ok(stored);
         }
         let documents: Vec<NewDocument<'_>> = batch.rows.iter().map(new_document).collect();
-        let written = self.documents.store.upsert(&documents)?;
+        let labels = self.labels_of_rows(&batch.rows)?;
+        let labels: Vec<NewLabels<'_>> = labels.iter().map(new_labels).collect();
+        let written = self.documents.store.upsert_labelled(&documents, &labels)?;
         let rows = batch.rows.iter().zip(&written.ids);
         let ids: Vec<i64> = rows
             .flat_map(|(row, id)| vector_ids(*id, row.passages.len()))
@@ -113,5 +115,12 @@ fn new_document(row: &Row) -> NewDocument<'_> {
         metadata: &row.metadata,
         passages: &row.passages,
         vector: &row.vectors,
+    }
+}
+
+fn new_labels((clustering, labels): &(i64, Vec<Label>)) -> NewLabels<'_> {
+    NewLabels {
+        clustering: *clustering,
+        labels,
     }
 }
