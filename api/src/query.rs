@@ -1,4 +1,4 @@
-//! What a search asks and what it answers. Both are the HTTP bodies.
+//! What a search asks. It is the HTTP body.
 
 use engine::SearchParams;
 use serde::{Deserialize, Serialize};
@@ -11,9 +11,9 @@ pub(crate) const MAX_TOP_K: usize = 10_000;
 /// The matches of a query that does not say.
 const DEFAULT_TOP_K: usize = 10;
 
-/// The most candidates that a query may have read again.
+/// The most candidates that a query may have reranked.
 const MAX_CANDIDATES: usize = 1_000;
-/// The candidates of a query that says nothing of them, where it does not ask for more matches than these.
+/// The candidates of a query that does not say, unless it asks for more matches than that.
 const DEFAULT_CANDIDATES: usize = 50;
 
 /// A search: by text, by vector, or by the key of a stored document; exactly one of the three.
@@ -45,10 +45,10 @@ pub struct Query {
     /// `recall`, or `ef_search`, `nprobe`, `max_codes`, `rescore`, `exact`: more work for better recall.
     #[serde(default)]
     pub params: SearchParams,
-    /// A cross-encoder that ranks the nearest again.
+    /// A cross-encoder that reranks the nearest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rerank: Option<Rerank>,
-    /// What comes back beside text and metadata.
+    /// What comes back besides text and metadata.
     #[serde(default)]
     pub with: With,
 }
@@ -70,8 +70,8 @@ pub struct With {
     pub vectors: bool,
 }
 
-/// Has the matches of a search by text ranked again by a cross-encoder, which reads query and document together: slower, and
-/// a better judge. `score` in each match is then the cross-encoder's; `distance` stays that of the vectors.
+/// Reranks the matches of a search by text with a cross-encoder, which reads query and document together: slower and more
+/// accurate. `score` in each match is then the cross-encoder's; `distance` stays that of the vectors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rerank {

@@ -51,9 +51,12 @@ async fn build(
         let _turn = turn;
         let collection = state.db.collection(&name)?;
         let was_ready = state.is_ready();
-        work(&collection, &|_| match was_ready && !state.is_ready() {
-            true => ControlFlow::Break(()),
-            false => ControlFlow::Continue(()),
+        work(&collection, &|_| {
+            if was_ready && !state.is_ready() {
+                ControlFlow::Break(())
+            } else {
+                ControlFlow::Continue(())
+            }
         })?;
         collection.stats()
     })

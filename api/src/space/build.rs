@@ -1,7 +1,7 @@
 //! Building the next sealed index from the document store, beside the live one.
 //!
-//! Either the old index is copied, rid of what was deleted where its kind can be, and added to; or a new one is made: when
-//! the kind no longer fits, when too much of the old one is deleted, when it cannot grow, or when it learned from too few.
+//! Either the old index is copied, deleted vectors are removed where its kind can, and new ones added; or a new one is built:
+//! when the kind no longer fits, when too much of the old one is deleted, when it cannot grow, or when it was trained on too few.
 //! Nothing that searches see is touched here.
 
 use std::{ops::ControlFlow, thread};
@@ -21,9 +21,10 @@ use crate::error::Result;
 const TRAINING_PER_CENTROID: usize = 256;
 /// Training vectors of the other kinds, which learn the range of each component; values beyond it are cut off.
 const TRAINING_FOR_RANGES: usize = 65_536;
-/// With so many times the rows that it learned from, an index learns anew.
+/// An index is trained again once it has this many times the rows that it was trained on.
 const RETRAIN_AT: usize = 4;
-/// In the background every vector of a graph is looked for once it has grown by one in so many since the last time.
+/// In the background every vector of a graph is checked for reachability once the graph has grown by this fraction since the last
+/// check.
 const REACH_SHARE: usize = 2;
 /// Decides which vectors are trained on: the same rows train the same index.
 const TRAINING_SEED: u64 = 0x7261_696e;
@@ -111,7 +112,7 @@ fn has_changed(index: &Index) -> bool {
     index.len() - index.reached() > index.reached() / REACH_SHARE
 }
 
-/// Whether there are many times the rows that the index learned from, and more of them are of use.
+/// Whether there are many times the rows that the index was trained on, and a larger sample would help.
 fn has_outgrown(index: &Index, rows: usize) -> bool {
     let learned_from = index.trained_on();
     (1..useful_sample(index.kind())).contains(&learned_from)
@@ -122,9 +123,11 @@ fn has_outgrown(index: &Index, rows: usize) -> bool {
 fn anew(space: &Space, start: &Start, kind: Kind, order: Order<'_>) -> Result<Index> {
     let (dimension, metric) = (space.shape.dimension, space.shape.metric);
     let sample = training_sample(space, start, &kind, order)?;
-    let kind = match kind.trains() && kind.min_vectors(dimension) > sample.len() / dimension {
-        true => Kind::flat(),
-        false => kind,
+    let too_few = kind.min_vectors(dimension) > sample.len() / dimension;
+    let kind = if kind.trains() && too_few {
+        Kind::flat()
+    } else {
+        kind
     };
     let mut index = Index::new(dimension, metric, &kind)?;
     index.train_with(&sample, order.watch)?;
@@ -158,7 +161,7 @@ fn add_rows(
     })
 }
 
-/// All rows in memory at once, for a kind that is built at one go: as much again as the vectors take.
+/// All rows in memory at once, for a kind that is built in one go: as much again as the vectors take.
 fn all_rows(space: &Space, start: &Start, order: Order<'_>) -> Result<(Vec<i64>, Vec<f32>)> {
     let (mut ids, mut vectors) = (Vec::new(), Vec::new());
     let mut after = 0;
@@ -223,9 +226,10 @@ fn training_sample(
                 sample.extend_from_slice(vector);
             }
             position += 1;
-            match id < start.last_id && wanted.peek().is_some() && failure.is_none() {
-                true => ControlFlow::Continue(()),
-                false => ControlFlow::Break(()),
+            if id < start.last_id && wanted.peek().is_some() && failure.is_none() {
+                ControlFlow::Continue(())
+            } else {
+                ControlFlow::Break(())
             }
         })?;
     match failure {

@@ -11,9 +11,9 @@ use super::{
 };
 use crate::error::Result;
 
-/// Microseconds that reading a stored vector and comparing it takes.
+/// Microseconds to read a stored vector and compare it.
 pub(crate) const CANDIDATE_MICROS: f32 = 5.0;
-/// Recall is that of so many nearest.
+/// The k of the measured recall@k.
 pub(crate) const NEAREST: usize = 10;
 /// Queries to measure with, at least and at most.
 const QUERIES: (usize, usize) = (50, 300);
@@ -39,15 +39,17 @@ pub(crate) fn measure(
     order: Order<'_>,
 ) -> Result<()> {
     let deleted = &start.view.deleted;
-    let select = match deleted.is_empty() {
-        true => Select::All,
-        false => Select::Except(deleted),
+    let select = if deleted.is_empty() {
+        Select::All
+    } else {
+        Select::Except(deleted)
     };
     report(order.watch, Stage::Measuring, 0, 0)?;
     let mut sample = drawn(space, index, select)?;
-    let nearest = match index.kind().is_lossless() {
-        true => index.search(&sample.vectors, NEAREST + 1, &SearchParams::EXACT, select)?,
-        false => nearest_stored(space, start, &sample.vectors, order)?,
+    let nearest = if index.kind().is_lossless() {
+        index.search(&sample.vectors, NEAREST + 1, &SearchParams::EXACT, select)?
+    } else {
+        nearest_stored(space, start, &sample.vectors, order)?
     };
     sample.truth = nearest
         .into_iter()

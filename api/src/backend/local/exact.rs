@@ -1,7 +1,6 @@
-//! Comparing stored vectors one by one, for indexes that keep only codes of them: all of them, some, or what such an index
-//! puts forward.
+//! Exact scans of stored vectors, for indexes that keep only codes of them: all of them, some, or the candidates of such an index.
 //!
-//! Distances that come from here are the metric's own, and as new as the store's snapshot that is read.
+//! Distances from here are the metric's own, and as recent as the snapshot that is read.
 
 use engine::{Hit, IdSet, Index, Kind, Select};
 use storage::Reader;

@@ -1,5 +1,5 @@
-//! How hard a query searches: from what it asks for, and what was measured of the sealed index, to parameters; and when
-//! comparing what passes a filter one by one is the cheaper way. It searches nothing itself.
+//! How hard a query searches: from the recall or parameters that it asks for, and the sealed index's measured curve, to a
+//! setting; and when an exact scan of what passes a filter is cheaper. It searches nothing itself.
 
 use std::time::Instant;
 
@@ -16,13 +16,12 @@ use crate::{
     },
 };
 
-/// Microseconds that comparing a vector in memory takes, and what each of its components adds: at 384 dimensions 10,000
-/// vectors a millisecond.
+/// Microseconds to compare a vector in memory, and what each component adds: at 384 dimensions, 10,000 vectors a millisecond.
 const VECTOR_MICROS: f64 = 0.03;
 const COMPONENT_MICROS: f64 = 0.000_2;
 /// Microseconds of an approximate search where nothing was measured.
 const USUAL_MICROS: f32 = 300.0;
-/// With no more documents than these that pass the filter each of them is compared, whatever the index.
+/// Up to this many documents that pass the filter are compared exactly, whatever the index.
 const FEW: usize = 1_000;
 
 /// Which kind of search a query gets when it names nothing, over how many vectors, and what it takes, in words; and, while
@@ -32,9 +31,10 @@ pub(crate) fn explanation(view: &View, asked: &IndexSpec) -> Result<String> {
     let Some(sealed) = view.sealed.as_ref().filter(|_| !view.is_flat()) else {
         let time = milliseconds(exact_micros(view)?);
         let least = asked.min_vectors(view.dimension);
-        let awaited = match view.len() < least {
-            true => format!("; {asked} from {} vectors on", with_thousands(least)),
-            false => String::new(),
+        let awaited = if view.len() < least {
+            format!("; {asked} from {} vectors on", with_thousands(least))
+        } else {
+            String::new()
         };
         return Ok(format!("exact: {vectors} vectors, {time}{awaited}"));
     };
@@ -163,8 +163,8 @@ impl Setting {
         })
     }
 
-    /// Under a filter that few pass, a graph or a list search must look farther to find as much: by the root of the inverse
-    /// share, and a margin. With 100,000 vectors of 50 dimensions in HNSW32, at an `ef_search` that finds 0.949 unfiltered, half
+    /// Under a selective filter, a graph or inverted lists must be searched wider to find as much: by the root of the inverse
+    /// selectivity, and a margin. With 100,000 vectors of 50 dimensions in HNSW32, at an `ef_search` that finds 0.949 unfiltered, half
     /// of them found 0.935 with it and 0.975 with twice of it, three in ten 0.955 with 1.7 times of it, one in ten 0.979 with 5.
     pub(crate) fn widened(&self, view: &View, matching: usize) -> Self {
         const MARGIN: f64 = 1.25;
@@ -188,9 +188,10 @@ impl Setting {
     /// unfiltered; they meet where `matching` to the power of 3/2 is as below.
     pub(crate) fn scan_limit(&self, view: &View) -> usize {
         let lossless = view.kind().is_none_or(Kind::is_lossless);
-        let one = match lossless {
-            true => VECTOR_MICROS + view.dimension as f64 * COMPONENT_MICROS,
-            false => f64::from(CANDIDATE_MICROS),
+        let one = if lossless {
+            VECTOR_MICROS + view.dimension as f64 * COMPONENT_MICROS
+        } else {
+            f64::from(CANDIDATE_MICROS)
         };
         let total = view.len() as f64;
         let unfiltered = f64::from(self.rung.map_or(USUAL_MICROS, |rung| rung.micros));
@@ -199,12 +200,14 @@ impl Setting {
     }
 }
 
-/// Where the index looks twice itself, its answers are compared once more, for their true distances.
+/// Where the index refines its candidates itself, its hits are rescored once more, for their true distances.
 fn compared(kind: &Kind, asked: &SearchParams, params: &SearchParams) -> Option<usize> {
-    match kind.is_lossless() || asked.rescore == Some(1) {
-        true => None,
-        false if kind.refine.is_some() => Some(1),
-        false => Some(params.rescore.unwrap_or(DEFAULT_RESCORE)),
+    if kind.is_lossless() || asked.rescore == Some(1) {
+        None
+    } else if kind.refine.is_some() {
+        Some(1)
+    } else {
+        Some(params.rescore.unwrap_or(DEFAULT_RESCORE))
     }
 }
 
