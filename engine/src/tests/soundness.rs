@@ -382,12 +382,14 @@ fn memory_that_runs_out_while_a_graph_is_built_leaves_it_empty() {
         }
         assert!(matches!(added, Err(Error::Faiss { .. })), "{added:?}");
         assert!(index.is_empty());
-        index.add(&all, &points).unwrap();
-        assert_usable(&index, &points);
+        with_threads(1, || {
+            index.add(&all, &points).unwrap();
+            assert_usable(&index, &points);
+        });
         failed += 1;
-        allowed += 1 + allowed / 12;
+        allowed += 1 + allowed / 3;
     }
-    assert!(failed > 30, "{failed}");
+    assert!(failed > 15, "{failed}");
 }
 
 #[test]
