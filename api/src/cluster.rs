@@ -11,6 +11,7 @@ mod clustering;
 mod labels;
 mod map;
 mod options;
+mod plane;
 mod saved;
 mod tally;
 mod words;

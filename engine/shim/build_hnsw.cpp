@@ -18,7 +18,7 @@ using faiss::HNSW;
 
 namespace {
 
-/// Rows between two reports. Mirrors `LINKED_PER_STEP` in ffi/growing.rs.
+/// Rows between two reports. Mirrors `LINKED_PER_STEP` in backend/faiss/growing.rs.
 constexpr size_t LINKED_PER_STEP = 1024;
 /// What a walk of the second breadth finds is within reach; most is found by one of the first already.
 constexpr int QUICK = 2;

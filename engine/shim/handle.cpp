@@ -108,7 +108,7 @@ Handle::~Handle() {
 
 extern "C" {
 
-/// An index in numbers. Mirrors `Facts` in ffi/native.rs.
+/// An index in numbers. Mirrors `Facts` in backend/faiss/native.rs.
 struct VinedbFacts {
     int64_t dimension;
     int64_t rows;

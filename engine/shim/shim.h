@@ -27,7 +27,7 @@
 #include <faiss/impl/io.h>
 #include <faiss/index_io.h>
 
-/// What one search asks for. Mirrors `Ask` in ffi/native.rs.
+/// What one search asks for. Mirrors `Ask` in backend/faiss/native.rs.
 struct VinedbAsk {
     int64_t k;
     int64_t breadth;     // efSearch or nprobe; -1 scans everything

@@ -98,7 +98,7 @@ int vinedb_faiss_train(Handle* handle, int64_t n, const float* x, StepCallback s
     });
 }
 
-/// Mirrors `KmeansSettings` in ffi/native.rs.
+/// Mirrors `KmeansSettings` in backend/faiss/native.rs.
 struct VinedbKmeans {
     int32_t seed;
     int32_t iterations;

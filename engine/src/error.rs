@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
-use crate::{Device, IndexSpec, Kind, Metric, Stamp};
+use crate::device::Device;
+use crate::file::Stamp;
+use crate::metric::Metric;
+use crate::spec::{IndexSpec, Kind};
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -29,59 +29,33 @@
 #![deny(unsafe_code)]
 
 mod backend;
-mod batch;
-mod bytes;
 #[cfg(feature = "faiss")]
 mod cpu;
-mod curve;
 mod device;
-mod distance;
-mod effort;
 mod error;
-mod exact;
-#[cfg(feature = "faiss")]
-#[expect(
-    unsafe_code,
-    reason = "the one module that talks to FAISS; it exports safe functions only"
-)]
-mod ffi;
-mod foreign;
-mod graph;
-mod growth;
+mod file;
 mod ids;
 mod index;
 mod kmeans;
-#[cfg(any(test, not(feature = "faiss")))]
-mod lloyd;
 mod metric;
 mod params;
-mod persist;
-mod plane;
 mod progress;
-mod range;
-mod reading;
-mod remove;
-mod rows;
+mod recall;
 mod sample;
-mod scan;
-mod search;
 mod spec;
 mod threads;
-mod train;
 mod vectors;
 
 #[cfg(test)]
 mod tests;
 
-pub use curve::{Curve, Rung, Trial};
+#[cfg(feature = "faiss")]
+pub use backend::faiss::keep_blas_threads;
 pub use device::Device;
 pub use error::{Error, Result};
-#[cfg(feature = "faiss")]
-pub use ffi::keep_blas_threads;
-pub use foreign::Foreign;
-pub use growth::Piece;
+pub use file::{Foreign, Stamp};
 pub use ids::{Hit, IdSet, MAX_ID, Select};
-pub use index::Index;
+pub use index::{Index, Piece};
 pub use kmeans::{
     Centroids, Choice, Clustering, KmeansOptions, Nearest, Score, Start, choose_k, default_sample,
     kmeans,
@@ -90,13 +64,12 @@ pub use metric::{Exponent, Metric};
 pub use params::{
     DEFAULT_EF_SEARCH, DEFAULT_NPROBE, DEFAULT_RECALL, DEFAULT_RESCORE, SearchParams,
 };
-pub use persist::Stamp;
-pub use plane::Plane;
 pub use progress::{Progress, Stage, Watch, report, unwatched};
+pub use recall::{Curve, Rung, Trial};
 pub use sample::sample_rows;
 pub use spec::{
     AUTO_EXACT_COMPONENTS, AUTO_WHOLE_COMPONENTS, Codes, IndexSpec, Kind, Refine, Scalar,
     Structure, Transform,
 };
 pub use threads::with_threads;
-pub use vectors::{MAX_DIMENSION, MAX_NORM};
+pub use vectors::{MAX_DIMENSION, MAX_NORM, prepare};

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::{Codes, Structure};
-use crate::{Error, IndexSpec, Kind, Result};
+use crate::error::{Error, Result};
+use crate::spec::{Codes, IndexSpec, Kind, Structure};
 
 /// The `ef_search` of a query that names none, where the index's recall was not measured.
 pub const DEFAULT_EF_SEARCH: usize = 64;

@@ -4,8 +4,10 @@
 use std::borrow::Cow;
 use std::sync::{Mutex, PoisonError};
 
-use crate::batch::side_by_side;
-use crate::{Error, Metric, Result, threads};
+use crate::error::{Error, Result};
+use crate::metric::Metric;
+use crate::threads;
+use crate::threads::pool::side_by_side;
 
 /// The largest dimension of an index.
 pub const MAX_DIMENSION: usize = 65_536;
@@ -58,8 +60,13 @@ pub(crate) fn check(vectors: &[f32], dimension: usize, metric: Metric) -> Result
     }
 }
 
-/// The vectors as FAISS is to have them: checked, and for cosine copied and scaled to length 1.
-pub(crate) fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Result<Cow<'_, [f32]>> {
+/// Vectors (row-major) as an index of this metric keeps them: checked, and for cosine copied and scaled to length 1. A zero
+/// vector stays zero.
+///
+/// # Errors
+/// [`Error::DimensionMismatch`] or [`Error::RaggedVectors`] for a number of floats that is no multiple of the dimension;
+/// [`Error::NotFinite`], [`Error::NormTooLarge`] and [`Error::Negative`] for vectors that the metric cannot measure.
+pub fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Result<Cow<'_, [f32]>> {
     if metric == Metric::Cosine {
         count(vectors, dimension)?;
         return normalized(vectors, dimension).map(Cow::Owned);

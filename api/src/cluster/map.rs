@@ -1,8 +1,9 @@
 //! Some documents on the plane in which they differ most, for a picture of the clusters.
 
-use engine::{Nearest, Plane};
+use engine::Nearest;
 use storage::Record;
 
+use super::plane::Plane;
 use super::{Place, TEXTS, Work};
 use crate::{collection::Collection, error::Result};
 

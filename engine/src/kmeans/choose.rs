@@ -6,8 +6,11 @@ use std::collections::{BTreeMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use super::{Centroids, KmeansOptions, in_range};
-use crate::progress::report;
-use crate::{Hit, Result, Stage, Watch, sample_rows, vectors};
+use crate::error::Result;
+use crate::ids::Hit;
+use crate::progress::{Stage, Watch, report};
+use crate::sample::sample_rows;
+use crate::vectors;
 
 /// The numbers tried first.
 const LADDER: [usize; 11] = [2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64];

@@ -4,9 +4,10 @@
 use std::ops::RangeInclusive;
 
 use super::kind::{Codes, Kind, Refine, Structure, Transform};
-use super::repair;
+use super::suggest;
+use crate::error::{Error, Result};
+use crate::metric::Metric;
 use crate::vectors::MAX_DIMENSION;
-use crate::{Error, Metric, Result};
 
 /// HNSW's m: with one link there are no layers, and beyond this memory goes for nothing.
 pub(super) const M: RangeInclusive<usize> = 2..=512;
@@ -37,13 +38,13 @@ impl Kind {
         self.check_ranges()?;
         let checked = self.fits_dimension(dimension);
         let checked = checked.and_then(|()| self.fits_metric(metric));
-        checked.map_err(|reason| repair::refused(self, &reason, Some((dimension, metric))))
+        checked.map_err(|reason| suggest::refused(self, &reason, Some((dimension, metric))))
     }
 
     /// What can be told without dimension and metric.
     pub(super) fn check_ranges(&self) -> Result<()> {
         let checked = self.in_range().and_then(|()| self.combines());
-        checked.map_err(|reason| repair::refused(self, &reason, None))
+        checked.map_err(|reason| suggest::refused(self, &reason, None))
     }
 
     /// Whether the kind knows the metric. FAISS has the metrics beyond L2 and inner product for whole vectors alone.

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::Metric;
+use crate::metric::Metric;
 
 /// k-means wants this many training vectors per centroid; FAISS's own limit for its warning.
 pub(crate) const MIN_POINTS_PER_CENTROID: usize = 39;

@@ -5,16 +5,17 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Error, Metric, Result};
+use crate::error::{Error, Result};
+use crate::metric::Metric;
 
 mod build;
 mod check;
+mod display;
 mod kind;
 mod parse;
-mod repair;
 #[cfg(feature = "faiss")]
 mod same;
-mod written;
+mod suggest;
 
 pub use kind::{Codes, Kind, Refine, Scalar, Structure, Transform};
 

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use super::kind::{
     Codes, HNSW_RS_EF_CONSTRUCTION, HNSW_RS_M, Kind, Refine, Scalar, Structure, Transform,
 };
-use super::repair;
-use crate::{Error, Result};
+use super::suggest;
+use crate::error::{Error, Result};
 
 /// FAISS's own, for `HNSW`, `NSG` and `IVF…_HNSW` without a number.
 const GRAPH_M: usize = 32;
@@ -15,7 +15,7 @@ impl FromStr for Kind {
     type Err = Error;
 
     fn from_str(given: &str) -> Result<Self> {
-        let kind = kind(given).ok_or_else(|| repair::refusal(given))?;
+        let kind = kind(given).ok_or_else(|| suggest::refusal(given))?;
         kind.check_ranges()?;
         Ok(kind)
     }

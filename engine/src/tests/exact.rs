@@ -1,8 +1,8 @@
 //! The flat index of our own against brute force.
 
 use super::fixtures::*;
-use crate::exact::Exact;
-use crate::scan::{Rows, Scan};
+use crate::backend::flat::Exact;
+use crate::backend::scan::{Rows, Scan};
 use crate::{IdSet, Metric, Select, vectors};
 
 const ROWS: usize = 700;

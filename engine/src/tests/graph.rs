@@ -2,8 +2,8 @@
 //! through bytes.
 
 use super::fixtures::*;
-use crate::graph::{Graph, Shape};
-use crate::scan::Rows;
+use crate::backend::hnsw_rs::{Graph, Shape};
+use crate::backend::scan::Rows;
 use crate::{IdSet, Metric, Select, vectors};
 
 const DIMENSION: usize = 24;

@@ -259,9 +259,9 @@ fn training_tells_of_its_steps_and_stops_where_it_is_told_to() {
 
 /// FAISS's own reader takes it, and finds the ids that were given.
 /// The index of a plain FAISS file.
-fn plain(path: &Path) -> crate::ffi::OwnedIndex {
+fn plain(path: &Path) -> crate::backend::faiss::OwnedIndex {
     let bytes = std::fs::read(path).unwrap();
-    crate::ffi::RawIndex::read_foreign(&mut &bytes[..]).unwrap()
+    crate::backend::faiss::RawIndex::read_foreign(&mut &bytes[..]).unwrap()
 }
 
 #[test]

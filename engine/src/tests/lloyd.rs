@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 
 use super::fixtures::*;
+use crate::backend::lloyd::kmeans;
 use crate::kmeans::KmeansSettings;
-use crate::lloyd::kmeans;
 use crate::{Error, Metric, Result, vectors, with_threads};
 
 const DIMENSION: usize = 12;

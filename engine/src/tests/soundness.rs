@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 
 use super::fixtures::*;
 use super::kinds::{DIMENSION, ROWS, built, every};
-use crate::ffi::{RawIndex, with_allocations};
-use crate::growth::Piece;
+use crate::backend::faiss::{RawIndex, with_allocations};
+use crate::index::Piece;
 use crate::{Error, Foreign, IdSet, Index, Kind, Metric, SearchParams, Select, Stamp};
 use crate::{keep_blas_threads, unwatched, with_threads};
 

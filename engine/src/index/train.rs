@@ -1,0 +1,78 @@
+//! Training: what an index learns from a sample before vectors are added. Which sample it is, is the caller's choice
+//! ([`crate::Sample`]).
+
+use crate::error::{Error, Result};
+use crate::index::Index;
+use crate::progress::{Progress, Stage, Watch, report, unwatched};
+use crate::spec::{Codes, Kind, Structure};
+use crate::vectors;
+
+/// FAISS's own number for inverted lists (`Level1Quantizer` in IndexIVF.cpp).
+const LIST_ITERATIONS: usize = 10;
+
+impl Index {
+    /// Learns from a sample of the vectors to come (row-major): the lists' centroids for IVF, ranges for SQ8, centroids
+    /// for PQ, directions for PCA, OPQ and ITQ. Does nothing for kinds that need none, and for an index that is trained.
+    /// The same sample trains the same index.
+    ///
+    /// # Errors
+    /// [`Error::TooFewTrainingVectors`]: IVF takes 39 vectors per list. [`Error::ReadOnly`] for a mapped index. What
+    /// [`Index::add`] says about vectors.
+    pub fn train(&mut self, sample: &[f32]) -> Result<()> {
+        self.train_with(sample, &unwatched)
+    }
+
+    /// As [`Index::train`], telling `watch` of each step: a transform, an iteration of the lists' k-means, other codes.
+    /// Transforms and product quantisers are a step each, however long they take: FAISS cannot be stopped within.
+    ///
+    /// # Errors
+    /// As [`Index::train`]; [`Error::Cancelled`] when told to stop. The index is then as it was, also where `watch` panics.
+    pub fn train_with(&mut self, sample: &[f32], watch: Watch<'_>) -> Result<()> {
+        self.raw_mut()?;
+        if self.is_trained() {
+            return vectors::check(sample, self.dimension(), self.metric());
+        }
+        let sample = vectors::prepare(sample, self.dimension(), self.metric())?;
+        let given = sample.len() / self.dimension();
+        let minimum = self.kind().min_vectors(self.dimension());
+        if given < minimum {
+            return Err(Error::TooFewTrainingVectors {
+                kind: self.kind().clone(),
+                given,
+                minimum,
+            });
+        }
+        let total = steps(self.kind());
+        let mut done = 0;
+        let mut step = || {
+            let answer = watch(Progress {
+                stage: Stage::Training,
+                done: done.min(total),
+                total,
+            });
+            done += 1;
+            answer
+        };
+        self.or_empty(|index| {
+            index.raw_mut()?.train(&sample, &mut step)?;
+            report(watch, Stage::Training, total, total)
+        })?;
+        self.set_trained_on(given);
+        Ok(())
+    }
+}
+
+/// How many steps training has.
+fn steps(kind: &Kind) -> usize {
+    let transforms = kind.transforms.iter();
+    let transforms = transforms.filter(|transform| transform.trains()).count();
+    let refine = kind.refine.is_some_and(|refine| match refine.codes() {
+        Codes::Scalar(scalar) => scalar.trains(),
+        _ => false,
+    });
+    let core = match kind.structure {
+        Structure::Ivf { .. } => LIST_ITERATIONS,
+        _ => usize::from(kind.codes.trains()),
+    };
+    transforms + core + usize::from(refine)
+}
