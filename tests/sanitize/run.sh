@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# The engine's tests under a tool that watches memory: `bash engine/sanitize.sh address|thread|valgrind [test name…]`.
+# The engine's tests under a tool that watches memory: `bash tests/sanitize/run.sh address|thread|valgrind [test name…]`.
 #
 #   address   AddressSanitizer over our Rust, the shim and FAISS: reads and writes out of bounds, after free; leaks.
 #   thread    ThreadSanitizer over our Rust and the shim, one OpenMP thread each: gcc's OpenMP runtime synchronises in ways
@@ -10,7 +10,7 @@
 # The first two take a nightly Rust (`rustup toolchain install nightly --component rust-src`) and build FAISS anew, in
 # folders of their own, in some minutes. More arguments for Cargo come from SANITIZE_CARGO.
 set -euo pipefail
-cd "$(dirname "${BASH_SOURCE[0]}")/.."
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
 mode=${1:?say which: address, thread or valgrind}
 shift
@@ -28,12 +28,12 @@ sanitized() {
 case $mode in
   address)
     # Rust's runtime is LLVM's and the C++ is gcc's: globals are laid out otherwise, so their order is not checked.
-    LSAN_OPTIONS=suppressions=$PWD/engine/leaks.supp:print_suppressions=0:${LSAN_OPTIONS:-} \
+    LSAN_OPTIONS=suppressions=$PWD/tests/sanitize/leaks.supp:print_suppressions=0:${LSAN_OPTIONS:-} \
       ASAN_OPTIONS=check_initialization_order=0:detect_odr_violation=0:${ASAN_OPTIONS:-} sanitized -- "$@"
     ;;
   thread)
     extra+=(-Zbuild-std)
-    OMP_NUM_THREADS=1 TSAN_OPTIONS=suppressions=$PWD/engine/races.supp:${TSAN_OPTIONS:-} sanitized -- "$@"
+    OMP_NUM_THREADS=1 TSAN_OPTIONS=suppressions=$PWD/tests/sanitize/races.supp:${TSAN_OPTIONS:-} sanitized -- "$@"
     ;;
   valgrind)
     export PROPTEST_CASES=${PROPTEST_CASES:-2} OMP_NUM_THREADS=2 OPENBLAS_CORETYPE=Haswell
