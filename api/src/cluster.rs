@@ -186,7 +186,7 @@ impl Work<'_> {
         let mut tallies: Vec<Tally> = (0..centroids.len()).map(|_| Tally::new(kept)).collect();
         let (spherical, seed) = (self.kmeans.spherical, self.options.seed);
         self.pages(&self.ids, Stage::Assigning, |ids, vectors| {
-            let found = centroids.nearest(vectors)?;
+            let found = centroids.assign(vectors)?;
             for (&id, near) in ids.iter().zip(&found) {
                 tallies[near.cluster as usize].add(id, *near, spherical, seed);
             }

@@ -28,7 +28,7 @@ mod atomic;
 mod faiss;
 mod header;
 
-use atomic::replace;
+pub(crate) use atomic::replace;
 pub use faiss::Foreign;
 use header::{BUFFER, Hashed, Header, framed, read_header, verify_payload};
 

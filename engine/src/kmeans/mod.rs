@@ -2,6 +2,7 @@
 //! ([`start`]), which run is the best, what number of clusters fits ([`choose`]), and which cluster each point belongs to.
 //! The same points, options and machine give the same clusters, on any number of threads.
 
+mod centroids;
 mod choose;
 mod options;
 mod start;
@@ -11,6 +12,7 @@ use std::ops::ControlFlow;
 
 use serde::{Deserialize, Serialize};
 
+pub use centroids::{Centroids, Nearest};
 pub use choose::{Choice, Score, choose_k};
 pub use options::{KmeansOptions, Start, default_sample};
 
@@ -19,14 +21,9 @@ use crate::backend::faiss::kmeans as iterate;
 #[cfg(not(feature = "faiss"))]
 use crate::backend::lloyd::kmeans as iterate;
 use crate::error::{Error, Result};
-use crate::ids::{Hit, Select};
-use crate::index::Index;
 use crate::metric::Metric;
-use crate::params::SearchParams;
 use crate::progress::{Progress, Stage, Watch, report};
-use crate::sample::sample_rows;
-use crate::spec::Kind;
-use crate::threads::{pool, with_threads};
+use crate::threads::with_threads;
 use crate::vectors;
 
 /// Vectors in groups.
@@ -77,7 +74,7 @@ pub fn kmeans(
     watch: Watch<'_>,
 ) -> Result<Clustering> {
     let centroids = Centroids::train(points, dimension, k, options, watch)?;
-    let nearest = centroids.nearest(points)?;
+    let nearest = centroids.assign(points)?;
     let mut sizes = vec![0; k];
     for near in &nearest {
         sizes[near.cluster as usize] += 1;
@@ -92,125 +89,6 @@ pub fn kmeans(
         centroids: centroids.vectors,
         objective: centroids.objective,
     })
-}
-
-/// The centroids that k-means found, to assign vectors to: those it looked at and any others, a page at a time.
-#[derive(Debug)]
-pub struct Centroids {
-    vectors: Vec<f32>,
-    objective: Vec<f32>,
-    sampled: usize,
-    index: Index,
-}
-
-/// The centroid nearest to a vector.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Nearest {
-    /// The cluster's number, from 0.
-    pub cluster: u32,
-    /// The distance to its centroid: squared Euclidean, or the cosine when spherical.
-    pub distance: f32,
-}
-
-impl Centroids {
-    /// As [`kmeans`], without assigning the vectors at the end.
-    ///
-    /// # Errors
-    /// As [`kmeans`].
-    pub fn train(
-        points: &[f32],
-        dimension: usize,
-        k: usize,
-        options: &KmeansOptions,
-        watch: Watch<'_>,
-    ) -> Result<Self> {
-        vectors::check_dimension(dimension)?;
-        options.check()?;
-        let count = vectors::count(points, dimension)?;
-        let wanted = options.sample.unwrap_or_else(|| default_sample(k));
-        let sampled = count.min(wanted).min(MAX_POINTS);
-        in_range("k", k, 1, sampled)?;
-        let rows = sample_rows(count, sampled, options.seed);
-        let sample = options
-            .prepare(&chosen(points, dimension, &rows), dimension)
-            .map_err(|error| at_row(error, &rows))?
-            .into_owned();
-        let (vectors, objective) = best_run(&sample, dimension, k, options, watch)?;
-        Ok(Self {
-            index: index_of(&vectors, dimension, options.metric())?,
-            vectors,
-            objective,
-            sampled,
-        })
-    }
-
-    /// How many there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.index.len()
-    }
-
-    /// Never: there is at least one.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.index.is_empty()
-    }
-
-    /// The centroids, row-major; of length 1 when spherical.
-    #[must_use]
-    pub fn vectors(&self) -> &[f32] {
-        &self.vectors
-    }
-
-    /// See [`Clustering::objective`].
-    #[must_use]
-    pub fn objective(&self) -> &[f32] {
-        &self.objective
-    }
-
-    /// How many vectors the iterations looked at.
-    #[must_use]
-    pub fn sampled(&self) -> usize {
-        self.sampled
-    }
-
-    /// The nearest centroid of each vector (row-major); of equally near ones the first.
-    ///
-    /// # Errors
-    /// About the vectors what [`crate::Index::search`] says.
-    pub fn nearest(&self, points: &[f32]) -> Result<Vec<Nearest>> {
-        let nearest = |hits: Vec<Hit>| {
-            let first = hits.first()?;
-            Some(Nearest {
-                cluster: u32::try_from(first.id).ok()?,
-                distance: first.distance,
-            })
-        };
-        Ok(self
-            .closest(points, 1)?
-            .into_iter()
-            .filter_map(nearest)
-            .collect())
-    }
-
-    /// The `count` centroids nearest to each vector. In blocks of a fixed size, each on one thread, so that sums are made in
-    /// the same order on any number of threads.
-    fn closest(&self, points: &[f32], count: usize) -> Result<Vec<Vec<Hit>>> {
-        const BLOCK: usize = 1024;
-        vectors::count(points, self.index.dimension())?;
-        pool::in_chunks(points, self.index.dimension(), BLOCK, |block| {
-            let params = SearchParams::default();
-            with_threads(1, || self.index.search(block, count, &params, Select::All))
-        })
-    }
-}
-
-/// An index whose ids are the numbers of the clusters.
-fn index_of(centroids: &[f32], dimension: usize, metric: Metric) -> Result<Index> {
-    let mut index = Index::new(dimension, metric, &Kind::flat())?;
-    let count = i64::try_from(centroids.len() / dimension).unwrap_or(i64::MAX);
-    index.add(&(0..count).collect::<Vec<i64>>(), centroids)?;
-    Ok(index)
 }
 
 /// The rows chosen; nothing is copied where that is all of them.

@@ -389,12 +389,80 @@ fn pages_are_assigned_as_the_whole_is() {
     assert_eq!(centroids.vectors(), whole.centroids);
     let mut assigned = Vec::new();
     for page in points.chunks(DIMENSION * 700) {
-        let nearest = centroids.nearest(page).unwrap();
+        let nearest = centroids.assign(page).unwrap();
         assigned.extend(nearest.into_iter().map(|near| near.cluster));
     }
     assert_eq!(assigned, whole.assignments);
     assert!(matches!(
-        centroids.nearest(&points[1..]),
+        centroids.assign(&points[1..]),
         Err(Error::RaggedVectors { .. })
     ));
+}
+
+#[test]
+fn centroids_come_back_from_a_file_as_they_were() {
+    let points: Vec<f32> = (0..300_u16)
+        .map(|i| f32::from(i % 50) + f32::from(i) / 7.0)
+        .collect();
+    for spherical in [false, true] {
+        let options = KmeansOptions {
+            spherical,
+            ..KmeansOptions::default()
+        };
+        let mut centroids = Centroids::train(&points, 3, 5, &options, &unwatched).unwrap();
+        assert!(centroids.set_name(3, "reds") && !centroids.set_name(5, "none"));
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("centroids");
+        centroids.save(&path).unwrap();
+        let json = serde_json::to_string(&centroids).unwrap();
+        for read in [
+            Centroids::load(&path).unwrap(),
+            serde_json::from_str(&json).unwrap(),
+        ] {
+            assert_eq!(
+                read.assign(&points).unwrap(),
+                centroids.assign(&points).unwrap()
+            );
+            assert_eq!(read.vectors(), centroids.vectors());
+            assert_eq!(read.objective(), centroids.objective());
+            assert_eq!((read.sampled(), read.is_spherical()), (100, spherical));
+            assert_eq!((read.name(3), read.name(0)), (Some("reds"), None));
+        }
+    }
+}
+
+#[test]
+fn a_damaged_file_of_centroids_is_refused_at_every_byte() {
+    let points = [0.0, 1.0, 2.0, 9.0, 8.0, 7.0];
+    let centroids = Centroids::train(&points, 1, 2, &KmeansOptions::default(), &unwatched);
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("centroids");
+    centroids.unwrap().save(&path).unwrap();
+    let whole = std::fs::read(&path).unwrap();
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 0x10;
+        std::fs::write(&path, &damaged).unwrap();
+        assert!(
+            matches!(Centroids::load(&path), Err(Error::CorruptIndex { .. })),
+            "{at}"
+        );
+        std::fs::write(&path, &whole[..at]).unwrap();
+        assert!(
+            matches!(Centroids::load(&path), Err(Error::CorruptIndex { .. })),
+            "{at}"
+        );
+    }
+}
+
+#[test]
+fn what_are_no_centroids_is_refused() {
+    assert!(matches!(
+        Centroids::new(vec![], 2, false),
+        Err(Error::ParameterRange { .. })
+    ));
+    assert!(Centroids::new(vec![1.0, f32::NAN], 2, false).is_err());
+    assert!(Centroids::new(vec![1.0], 0, true).is_err());
+    let short = r#"{"dimension":1,"spherical":false,"vectors":[1.0,2.0],"names":[""],"objective":[],"sampled":0}"#;
+    assert!(serde_json::from_str::<Centroids>(short).is_err());
 }
