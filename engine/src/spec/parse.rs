@@ -1,4 +1,6 @@
-//! Reading a factory string, as FAISS spells them (`index_factory.cpp`). What is read may still be impossible: `check`.
+//! Reading a factory string in every way that FAISS spells it (`index_factory.cpp`): with an id map around it, which every
+//! index here has anyway; `HNSW32_SQ8`; `IVF256(HNSW32)`; and with options that change how FAISS trains or lays out codes
+//! and not what is found (`PQ8np`, `PQ8x4fs_64`). What is read may still be impossible: `check`.
 
 use std::str::FromStr;
 
@@ -33,7 +35,7 @@ fn kind(given: &str) -> Option<Kind> {
     if let Some(rest) = given.strip_prefix("hnsw_rs") {
         return hnsw_rs(rest);
     }
-    let (mut rest, refine) = refined(given)?;
+    let (mut rest, refine) = refined(without_id_map(given))?;
     let mut transforms = Vec::new();
     while let Some((head, tail)) = rest.split_once(',') {
         let Some(transform) = transform(head) else {
@@ -71,6 +73,21 @@ fn hnsw_rs(rest: &str) -> Option<Kind> {
         m.unwrap_or(HNSW_RS_M),
         ef_construction.unwrap_or(HNSW_RS_EF_CONSTRUCTION),
     ))
+}
+
+/// What an id map is around, or several.
+fn without_id_map(mut given: &str) -> &str {
+    loop {
+        let inner = given
+            .strip_prefix("IDMap,")
+            .or_else(|| given.strip_prefix("IDMap2,"))
+            .or_else(|| given.strip_suffix(",IDMap"))
+            .or_else(|| given.strip_suffix(",IDMap2"));
+        match inner {
+            Some(inner) => given = inner,
+            None => return given,
+        }
+    }
 }
 
 /// What stands before `,RFlat` or `,Refine(…)`.
@@ -118,32 +135,45 @@ fn transform(given: &str) -> Option<Transform> {
 }
 
 fn structure_and_codes(given: &str) -> Option<(Structure, Codes)> {
-    let (head, tail) = match given.split_once(',') {
-        Some((head, tail)) => (head, Some(tail)),
-        None => (given, None),
-    };
-    if let Some(rest) = head.strip_prefix("HNSW") {
-        let m = optional(rest)?.unwrap_or(GRAPH_M);
-        return Some((Structure::Hnsw { m }, codes(tail.unwrap_or("Flat"))?));
+    if let Some(rest) = given.strip_prefix("HNSW") {
+        let (m, codes) = graph(rest)?;
+        return Some((Structure::Hnsw { m }, codes));
     }
-    if let Some(rest) = head.strip_prefix("NSG") {
-        let r = optional(rest)?.unwrap_or(GRAPH_M);
-        return Some((Structure::Nsg { r }, codes(tail.unwrap_or("Flat"))?));
+    if let Some(rest) = given.strip_prefix("NSG") {
+        let (r, codes) = graph(rest)?;
+        return Some((Structure::Nsg { r }, codes));
     }
-    if let Some(rest) = head.strip_prefix("IVF") {
-        return Some((ivf(rest)?, codes(tail?)?));
+    if let Some(rest) = given.strip_prefix("IVF") {
+        let (lists, tail) = match rest.split_once(')') {
+            Some((lists, tail)) => (lists, tail.strip_prefix(',')?),
+            None => rest.split_once(',')?,
+        };
+        return Some((ivf(lists)?, codes(tail)?));
     }
-    match tail {
-        None => Some((Structure::Scan, codes(head)?)),
-        Some(_) => None,
-    }
+    Some((Structure::Scan, codes(given)?))
 }
 
-/// `1024`, `4k`, `1024_HNSW32`, `1024_HNSW`.
+/// `32`, `32,SQ8`, `32_SQ8` or nothing: the number of links, and the codes that the graph is over.
+fn graph(given: &str) -> Option<(usize, Codes)> {
+    let (links, tail) = given.split_once([',', '_']).unwrap_or((given, ""));
+    let codes = if tail.is_empty() {
+        Codes::Flat
+    } else {
+        codes(tail)?
+    };
+    Some((optional(links)?.unwrap_or(GRAPH_M), codes))
+}
+
+/// `1024`, `4k`, `1024_HNSW32`, `1024_HNSW`, and with the quantizer in a parenthesis, whose end is cut off: `1024(Flat`,
+/// `1024(HNSW32`, `1024(HNSW32,Flat`.
 fn ivf(given: &str) -> Option<Structure> {
-    let (lists, hnsw_m) = match given.split_once("_HNSW") {
-        Some((lists, m)) => (lists, Some(optional(m)?.unwrap_or(GRAPH_M))),
-        None => (given, None),
+    let (lists, hnsw_m) = if let Some((lists, m)) = given.split_once("_HNSW") {
+        (lists, Some(optional(m)?.unwrap_or(GRAPH_M)))
+    } else if let Some((lists, rest)) = given.split_once("(HNSW") {
+        let (m, codes) = graph(rest)?;
+        (lists, (codes == Codes::Flat).then_some(Some(m))?)
+    } else {
+        (given.strip_suffix("(Flat").unwrap_or(given), None)
     };
     let (digits, unit) = match lists.strip_suffix('k') {
         Some(digits) => (digits, 1 << 10),
@@ -169,27 +199,27 @@ fn codes(given: &str) -> Option<Codes> {
     if let Some(rest) = given.strip_prefix("LSH") {
         return lsh(rest);
     }
-    let rest = given.strip_prefix("PQ")?;
-    let (m, bits) = match rest.split_once('x') {
-        None => (rest, "8"),
-        Some((m, "4fs")) => {
-            return Some(Codes::PqFastScan {
-                m: number(m)?,
-                residual: false,
-            });
-        }
-        Some((m, "4fsr")) => {
-            return Some(Codes::PqFastScan {
-                m: number(m)?,
-                residual: true,
-            });
-        }
-        Some((m, bits)) => (m, bits),
+    pq(given.strip_prefix("PQ")?)
+}
+
+/// `16`, `16x12`, `16np`, `16x4fs`, `16x4fsr`, `16x4fs_64`.
+fn pq(given: &str) -> Option<Codes> {
+    let Some((m, bits)) = given.split_once('x') else {
+        let m = number(given.strip_suffix("np").unwrap_or(given))?;
+        return Some(Codes::Pq { m, bits: 8 });
     };
-    Some(Codes::Pq {
-        m: number(m)?,
-        bits: number(bits)?,
-    })
+    let m = number(m)?;
+    let Some(options) = bits.strip_prefix("4fs") else {
+        let bits = number(bits.strip_suffix("np").unwrap_or(bits))?;
+        return Some(Codes::Pq { m, bits });
+    };
+    let (residual, block) = match options.strip_prefix('r') {
+        Some(block) => (true, block),
+        None => (false, options),
+    };
+    let is_block = |rows: &str| number(rows).is_some_and(|rows| rows > 0 && rows % 32 == 0);
+    let laid_out = block.is_empty() || block.strip_prefix('_').is_some_and(is_block);
+    laid_out.then_some(Codes::PqFastScan { m, residual })
 }
 
 fn lsh(rest: &str) -> Option<Codes> {

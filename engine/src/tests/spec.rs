@@ -394,3 +394,57 @@ fn ids_that_no_index_takes_change_no_set() {
     grown.insert(1000);
     assert_ne!(set, grown);
 }
+
+#[test]
+fn every_spelling_of_faiss_names_the_same_index() {
+    for (given, same) in [
+        ("IDMap,Flat", "Flat"),
+        ("Flat,IDMap", "Flat"),
+        ("IDMap2,IVF64,PQ8", "IVF64,PQ8"),
+        ("PCA8,HNSW16,SQ8,RFlat,IDMap2", "PCA8,HNSW16,SQ8,RFlat"),
+        ("IDMap2,IDMap,SQ8", "SQ8"),
+        ("PQ8np", "PQ8"),
+        ("PQ8x4np", "PQ8x4"),
+        ("IVF64,PQ8np", "IVF64,PQ8"),
+        ("HNSW16,PQ8np", "HNSW16,PQ8"),
+        ("PQ8x4fs_32", "PQ8x4fs"),
+        ("IVF64,PQ8x4fsr_64", "IVF64,PQ8x4fsr"),
+        ("HNSW", "HNSW32"),
+        ("HNSW16,", "HNSW16"),
+        ("HNSW16_", "HNSW16"),
+        ("HNSW16_Flat", "HNSW16"),
+        ("HNSW16_SQ8", "HNSW16,SQ8"),
+        ("HNSW_PQ8x4np", "HNSW32,PQ8x4"),
+        ("NSG16_Flat", "NSG16"),
+        ("NSG16_SQfp16", "NSG16,SQfp16"),
+        ("IVF64(Flat),SQ8", "IVF64,SQ8"),
+        ("IVF64(HNSW16),Flat", "IVF64_HNSW16,Flat"),
+        ("IVF64(HNSW16,Flat),PQ8", "IVF64_HNSW16,PQ8"),
+        ("IVF1k(HNSW),RaBitQ", "IVF1024_HNSW32,RaBitQ"),
+        ("IVF64,PQ8,Refine(Flat)", "IVF64,PQ8,RFlat"),
+    ] {
+        let kind: Kind = given.parse().unwrap();
+        assert_eq!(kind.to_string(), same, "{given}");
+    }
+    for none in [
+        "IDMap",
+        "IDMap,",
+        ",IDMap",
+        "IDMap3,Flat",
+        "PQnp",
+        "PQ8npx4",
+        "PQ8x4fs_",
+        "PQ8x4fs_31",
+        "PQ8x4fs_0",
+        "PQ8+16",
+        "HNSW16__SQ8",
+        "HNSW16+SQ8",
+        "IVF64(Flat,SQ8",
+        "IVF64(HNSW16,SQ8),Flat",
+        "IVF64(HNSW16)Flat",
+        "IVF64)Flat(,SQ8",
+        "IVF64,",
+    ] {
+        assert!(none.parse::<Kind>().is_err(), "{none}");
+    }
+}
