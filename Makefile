@@ -76,8 +76,9 @@ peers:
 	@bash tests/benches/setup.sh
 	@case '$(BENCH)' in '*'|embedding) bash tests/benches/embedding/setup.sh;; esac
 
-check: tools         ## format, lints and documentation, warnings denied
+check: tools         ## format, modules, lints and documentation, warnings denied
 	$(call timed,Checking the format,cargo fmt --all --check)
+	$(call timed,Checking that modules form no cycle,python3 .ci/modules)
 	$(call timed,Checking the lints,cargo clippy --workspace --all-targets --locked -- -D warnings)
 	$(call timed,Building the documentation,RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked)
 
