@@ -5,19 +5,41 @@
 use std::collections::{BTreeSet, HashMap};
 
 use anyhow::Result;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use vinedb::{Collection, Database, Filter, Match, Query};
 
 use crate::{
-    ingest::{SENTENCES, Source, WINES},
     price::Limit,
     wine::{COUNTRY, PRICE, Wine},
 };
 
+pub(crate) const WINES: &str = "wines";
+pub(crate) const SENTENCES: &str = "sentences";
 /// Wines that a question is answered with.
 pub(crate) const ANSWERS: usize = 5;
 /// More sentences than are written about that many wines.
 const MAX_SENTENCES: usize = 1_000;
+
+/// A sentence that was written about a wine, beside its text.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Source {
+    /// The wine's key.
+    pub(crate) wine: String,
+    pub(crate) kind: Kind,
+    /// Who wrote it; empty for the winemaker's notes.
+    #[serde(default)]
+    pub(crate) author: String,
+    /// The reviewer's points; empty for the winemaker's notes.
+    #[serde(default)]
+    pub(crate) rating: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Kind {
+    Review,
+    Notes,
+}
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Default)]

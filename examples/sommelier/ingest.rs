@@ -7,44 +7,20 @@
 use std::{collections::HashSet, path::Path, time::Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use vinedb::{
     Collection, CollectionConfig, Database, Document, Error, Key, Options, Upserted, Vectors,
 };
 
 use crate::{
-    cellar::Cellar,
+    cellar::{Cellar, Kind, SENTENCES, Source, WINES},
     console::{Console, Progress, duration},
     sentences,
     wine::{TEMPLATE, Wine},
 };
 
-pub(crate) const WINES: &str = "wines";
-pub(crate) const SENTENCES: &str = "sentences";
 /// Documents written at a time: enough for the model to sort by length, few enough to show progress.
 const BATCH: usize = 64;
-
-/// A sentence that was written about a wine, beside its text.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Source {
-    /// The wine's key.
-    pub(crate) wine: String,
-    pub(crate) kind: Kind,
-    /// Who wrote it; empty for the winemaker's notes.
-    #[serde(default)]
-    pub(crate) author: String,
-    /// The reviewer's points; empty for the winemaker's notes.
-    #[serde(default)]
-    pub(crate) rating: String,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum Kind {
-    Review,
-    Notes,
-}
 
 /// Opens the database and stores the list in it. While another process writes there, what it has stored is read instead.
 pub(crate) fn open(

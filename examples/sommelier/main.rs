@@ -19,9 +19,8 @@ use anyhow::{Context, Result, ensure};
 use clap::{Args, Parser, Subcommand};
 
 use crate::{
-    cellar::{Cellar, Pick, Question},
+    cellar::{Cellar, Kind, Pick, Question},
     console::{Console, duration},
-    ingest::Kind,
     server::Listener,
 };
 

@@ -10,8 +10,6 @@ use std::hash::{Hash, Hasher};
 use serde::de::{Deserialize, Deserializer, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-use crate::{Error, Result};
-
 /// A document's key, in JSON a string or an integer.
 ///
 /// `17` and `"17"` are the same key, and it comes back in the form in which it was last written. `"017"` is another key.
@@ -39,24 +37,6 @@ impl Key {
         match self {
             Self::Text(text) => Cow::Borrowed(text),
             Self::Integer(number) => Cow::Owned(number.to_string()),
-        }
-    }
-
-    /// Refuses a key that is empty or longer than [`Key::MAX_BYTES`].
-    ///
-    /// # Errors
-    /// [`Error::EmptyKey`], [`Error::KeyTooLong`].
-    pub fn check(&self) -> Result<()> {
-        let Self::Text(text) = self else {
-            return Ok(());
-        };
-        match text.len() {
-            0 => Err(Error::EmptyKey),
-            1..=Self::MAX_BYTES => Ok(()),
-            length => Err(Error::KeyTooLong {
-                length,
-                start: text.chars().take(40).collect(),
-            }),
         }
     }
 

@@ -36,6 +36,26 @@ pub struct NewDocument<'a> {
     pub vector: &'a [f32],
 }
 
+impl Key {
+    /// Refuses a key that is empty or longer than [`Key::MAX_BYTES`].
+    ///
+    /// # Errors
+    /// [`Error::EmptyKey`], [`Error::KeyTooLong`].
+    pub fn check(&self) -> Result<()> {
+        let Self::Text(text) = self else {
+            return Ok(());
+        };
+        match text.len() {
+            0 => Err(Error::EmptyKey),
+            1..=Self::MAX_BYTES => Ok(()),
+            length => Err(Error::KeyTooLong {
+                length,
+                start: text.chars().take(40).collect(),
+            }),
+        }
+    }
+}
+
 impl NewDocument<'_> {
     pub(crate) fn check(&self, dimension: usize) -> Result<()> {
         self.key.check()?;
