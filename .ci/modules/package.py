@@ -42,7 +42,9 @@ class Package:
         here, place = of_file(module), self.place(module)
         where = f"{shown(module.file)}:{line}: {'::'.join(path)}"
         allowed = CRATES.get(path[0])
-        if allowed and not may(place, allowed) and not member(module, path[0], [], ()):
+        if path[0] == self.name.replace("-", "_") or member(module, path[0], [], ()):
+            allowed = None  # its own library, or a name of its own
+        if allowed and not may(place, allowed):
             self.faults.append(f"{where} names the crate `{path[0]}`, which is for {spoken(allowed)}")
         for meaning in resolve(module, path):
             there = of_file(meaning.module)

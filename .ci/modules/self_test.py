@@ -61,7 +61,7 @@ CASES = {
     ),
     "a crate in the wrong package": (
         "vinedb-storage",
-        {"lib.rs": "mod a; mod engine;", "a.rs": "use rusqlite::Row;\nuse faiss::Index;\nuse crate::engine;\nfn f() { engine::g(); }",
+        {"lib.rs": "mod a; mod engine;", "a.rs": "use rusqlite::Row; use vinedb_storage::Key;\nuse faiss::Index;\nuse crate::engine;\nfn f() { engine::g(); }",
          "engine.rs": "pub fn g() { tokenizers::Tokenizer::new(); vinedb_engine::threads(); }"},
         ["a.rs:2: faiss::Index names the crate `faiss`", "engine.rs:1: tokenizers::Tokenizer::new", "engine.rs:1: vinedb_engine::threads"],
     ),

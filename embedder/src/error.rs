@@ -197,6 +197,13 @@ pub enum Error {
 }
 
 impl Error {
+    /// What ONNX Runtime says of a run.
+    pub(crate) fn run(source: impl Into<Cause>) -> Self {
+        Self::Run {
+            source: source.into(),
+        }
+    }
+
     /// What a caught panic's payload says.
     pub(crate) fn panicked(part: &'static str, payload: &(dyn Any + Send)) -> Self {
         let text = payload

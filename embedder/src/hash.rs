@@ -9,7 +9,7 @@ use crate::embed::{Embed, Embeddings, Pending, Purpose};
 use crate::error::Result;
 use crate::identity::Identity;
 use crate::pool;
-use crate::pooling::PoolingMode;
+use crate::settings::PoolingMode;
 
 /// Words per text; the rest of a longer text is cut off.
 const MAX_WORDS: usize = 512;

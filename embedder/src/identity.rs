@@ -4,7 +4,7 @@
 //! same name. How the files are read is `settings.rs`' matter.
 
 use crate::error::{Error, Result};
-use crate::pooling::Pooling;
+use crate::settings::Pooling;
 use crate::settings::Settings;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};

@@ -21,44 +21,29 @@
 //! It downloads nothing and reads no environment variable: where model and runtime lie is the caller's to say.
 #![forbid(unsafe_code)]
 
-mod batch;
-mod bulk;
 mod caller;
 pub mod convert;
-mod dense;
 mod embed;
 mod error;
-mod given;
 mod hash;
 mod identity;
-mod input;
-mod job;
-mod layers;
 mod model;
-mod modules;
 mod onnx;
-mod output;
-mod pace;
 mod passages;
 mod pool;
-mod pooling;
-mod prompts;
 mod reranker;
 mod runtime;
 mod session;
 mod settings;
-mod slots;
 mod tokenize;
-mod transformer;
 mod worker;
 
 pub use caller::Caller;
 pub use embed::{Embed, Embeddings, Pending, Purpose};
 pub use error::{Cause, Error, Result};
-pub use given::ModelOptions;
 pub use hash::HashEmbedder;
 pub use identity::{Identity, identity};
 pub use model::{OnnxEmbedder, Options, room};
 pub use passages::{Border, Chunk, MIN_PASSAGE_TOKENS, passages};
-pub use pooling::{Pooling, PoolingMode};
 pub use reranker::OnnxReranker;
+pub use settings::{ModelOptions, Pooling, PoolingMode};

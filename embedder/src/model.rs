@@ -3,19 +3,15 @@
 //! Texts are tokenized in the caller's thread, in parts, so that the model works on the first while the next are made
 //! ready. Sessions belong to the workers.
 
-use crate::batch::Size;
 use crate::caller::Caller;
 use crate::embed::{Answer, Embed, Embeddings, Pending, Purpose};
 use crate::error::{Error, Result};
 use crate::identity::{self, Identity};
-use crate::job::{Job, Opener, Run};
-use crate::layers::Layers;
 use crate::runtime;
-use crate::session::{Loading, ModelSession};
+use crate::session::{Layers, Loading, ModelSession};
 use crate::settings::Settings;
-use crate::slots::Share;
 use crate::tokenize::{Encoding, TextTokenizer};
-use crate::worker::{Limits, Workers};
+use crate::worker::{Job, Limits, Opener, Run, Share, Size, Workers};
 use serde::{Deserialize, Serialize};
 use std::path::Path;
 use std::sync::Arc;

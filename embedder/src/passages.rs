@@ -269,5 +269,4 @@ impl Cutter<'_> {
 }
 
 #[cfg(test)]
-#[path = "passages_tests.rs"]
 mod tests;

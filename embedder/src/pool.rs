@@ -4,7 +4,7 @@
 //! are positions in the whole text, a prompt that is left out included; a vector of length 0 stays 0.
 
 use crate::error::{Error, Result};
-use crate::pooling::{Pooling, PoolingMode};
+use crate::settings::{Pooling, PoolingMode};
 use std::ops::Range;
 
 /// The smallest length that a vector is divided by, as in PyTorch's `normalize`.

@@ -283,5 +283,4 @@ fn catch<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
 }
 
 #[cfg(test)]
-#[path = "tokenize_tests.rs"]
 mod tests;

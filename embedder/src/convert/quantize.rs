@@ -373,5 +373,4 @@ fn guarded<'a>(node: &Node, graph: &'a Graph) -> Result<Option<&'a str>, Refusal
 }
 
 #[cfg(test)]
-#[path = "quantize_tests.rs"]
 mod tests;

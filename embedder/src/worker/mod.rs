@@ -5,16 +5,26 @@
 //! thread opens anew, never the thread's callers. Dropping [`Workers`] ends every thread. Which texts go together is
 //! `batch.rs`' matter, who has a session that of `slots.rs`.
 
+mod batch;
+mod bulk;
+mod job;
+mod pace;
+mod slots;
+
+pub(crate) use batch::Size;
+pub(crate) use job::{Job, Opener, Run};
+pub(crate) use slots::Share;
+
 use crate::Purpose;
-use crate::batch::{Planner, Size};
-use crate::bulk::Bulk;
 use crate::caller::Caller;
 use crate::embed::LOOK;
 use crate::error::{Error, Result};
-use crate::job::{Job, Opener, Outcome, Run, attempt, open_caught};
-use crate::pace::Pace;
-use crate::slots::{Content, Share, Slots};
 use crate::tokenize::Encoding;
+use batch::Planner;
+use bulk::Bulk;
+use job::{Outcome, attempt, open_caught};
+use pace::Pace;
+use slots::{Content, Slots};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -394,5 +404,4 @@ impl Shared {
 }
 
 #[cfg(test)]
-#[path = "worker_tests.rs"]
 mod tests;

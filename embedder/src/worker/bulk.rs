@@ -2,7 +2,7 @@
 //! shares its cores with an import then waits for the cores hardly at all. A thread of its own, as one cannot raise its
 //! priority again.
 
-use crate::job::{Job, Outcome, Run};
+use super::job::{Job, Outcome, Run};
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;

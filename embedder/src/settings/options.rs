@@ -3,9 +3,9 @@
 //! Invariant: it adds and never overrules. Where another file of the folder says something else, both values are named and
 //! the model is refused. Only `dimensions` may be less than what the folder has, for models that are trained for it.
 
+use super::file::{contradiction, read_json};
+use super::pooling::Pooling;
 use crate::error::{Error, Result};
-use crate::pooling::Pooling;
-use crate::settings::{contradiction, read_json};
 use serde::{Deserialize, Serialize};
 use std::fmt::Display;
 use std::io::ErrorKind;

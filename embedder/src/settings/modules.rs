@@ -3,10 +3,10 @@
 //! Supported are a Transformer, a Pooling, and after it any number of Dense and Normalize. Invariant: the widths of what
 //! follows each other fit.
 
-use crate::dense::{Activation, DenseConfig};
+use super::dense::{Activation, DenseConfig};
+use super::file::{contradiction, read_json};
+use super::pooling::{Pooling, PoolingMode};
 use crate::error::{Error, Result};
-use crate::pooling::{Pooling, PoolingMode};
-use crate::settings::{contradiction, read_json};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::fmt;

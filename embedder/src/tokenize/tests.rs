@@ -1,8 +1,8 @@
 //! Tokenization with a tokenizer made here: lower-cased words, some of them known, between `[CLS]` and `[SEP]`.
 
 use super::*;
-use crate::modules::Step;
-use crate::pooling::PoolingMode;
+use crate::settings::PoolingMode;
+use crate::settings::Step;
 use proptest::prelude::*;
 use serde_json::json;
 use std::path::PathBuf;

@@ -1,7 +1,6 @@
 //! What options add to a folder, and what they may not overrule.
 
 use super::*;
-use crate::given::ModelOptions;
 
 #[test]
 fn options_add_what_the_folder_leaves_out() {

@@ -3,9 +3,9 @@
 //! Prompts are found as sentence-transformers' `encode_query` and `encode_document` find them (5.7,
 //! `sentence_transformer/model.py`).
 
+use super::file::{contradiction, read_json};
+use super::options::Given;
 use crate::error::Result;
-use crate::given::Given;
-use crate::settings::{contradiction, read_json};
 use serde::Deserialize;
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};

@@ -3,9 +3,9 @@
 //! Invariant: the maximum length fits the position embeddings. The length is found as sentence-transformers finds it (5.7,
 //! `base/modules/transformer.py`).
 
+use super::file::{contradiction, read_json};
+use super::options::Given;
 use crate::error::{Error, Result};
-use crate::given::Given;
-use crate::settings::{contradiction, read_json};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 

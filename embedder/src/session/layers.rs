@@ -2,11 +2,10 @@
 //!
 //! Shared by a model's sessions; nothing in it changes.
 
-use crate::dense::{Activation, Dense};
+use super::dense::Dense;
 use crate::error::Result;
-use crate::modules::Step;
 use crate::pool;
-use crate::settings::Settings;
+use crate::settings::{Activation, Settings, Step};
 
 enum Layer {
     Dense(Dense),

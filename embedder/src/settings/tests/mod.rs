@@ -1,12 +1,10 @@
 //! What a model folder may say, and what it is told when it says something else.
 
 use super::*;
-use crate::pooling::PoolingMode;
 use std::fs;
 use tempfile::TempDir;
 
-#[path = "given_tests.rs"]
-mod given;
+mod options;
 
 const MODULES: &str = r#"[{"idx":0,"name":"0","path":"","type":"sentence_transformers.models.Transformer"},
     {"idx":1,"name":"1","path":"1_Pooling","type":"sentence_transformers.models.Pooling"},

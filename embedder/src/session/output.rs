@@ -3,8 +3,8 @@
 //! Invariant: an output is taken only when the user named it, or when its name or its being the only one of its shape leaves
 //! no doubt; what is taken is checked against the shape that the model's files call for, and for infinities.
 
+use super::layers::Layers;
 use crate::error::{Error, Result};
-use crate::layers::Layers;
 use crate::pool;
 use crate::settings::Settings;
 use crate::tokenize::Encoding;
@@ -203,5 +203,4 @@ fn no_output(offers: &[Offer], settings: &Settings) -> Error {
 }
 
 #[cfg(test)]
-#[path = "output_tests.rs"]
 mod tests;

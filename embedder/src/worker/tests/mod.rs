@@ -8,10 +8,8 @@ use crate::embed::Pending;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-#[path = "waiting_tests.rs"]
 mod waiting;
 
-#[path = "beside_tests.rs"]
 mod beside;
 
 const BAD: u32 = 1001;

@@ -4,15 +4,21 @@
 //! unless that is asked for, and one per session is the usual number: sessions side by side beat threads within one. What
 //! goes in is `input.rs`' matter, what comes out `output.rs`'.
 
+mod dense;
+mod input;
+mod layers;
+mod output;
+
+pub(crate) use layers::Layers;
+
 use crate::error::{Error, Result};
-use crate::input::Input;
-use crate::layers::Layers;
-use crate::output::{self, Output};
 use crate::settings::Settings;
 use crate::tokenize::Encoding;
+use input::Input;
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
+use output::Output;
 use std::sync::Arc;
 
 /// How a model is loaded.
@@ -68,10 +74,10 @@ impl ModelSession {
             .iter()
             .map(|input| input.tensor(batch, width, self.settings.pad_id));
         let inputs = inputs.collect::<Result<Vec<_>>>()?;
-        let outputs = self.session.run(inputs).map_err(run_error)?;
+        let outputs = self.session.run(inputs).map_err(Error::run)?;
         let (shape, values) = outputs[self.output.name()]
             .try_extract_tensor::<f32>()
-            .map_err(run_error)?;
+            .map_err(Error::run)?;
         let expected = self.output.shape(batch.len(), width, &self.settings);
         output::check_shape(shape, values.len(), expected)?;
         let stride = values.len() / batch.len().max(1);
@@ -99,10 +105,4 @@ fn load(settings: &Settings, environment: &Environment, loading: Loading) -> ort
         .with_memory_pattern(false)?
         .with_log_level(ort::logging::LogLevel::Error)?
         .commit_from_file(&settings.model)
-}
-
-pub(crate) fn run_error(error: ort::Error) -> Error {
-    Error::Run {
-        source: error.into(),
-    }
 }

@@ -4,14 +4,28 @@
 //! error that names the file and what to put there. Weights and tokenizer are only located here, not opened. Which file says
 //! what is the matter of `modules.rs`, `transformer.rs` and `prompts.rs`; what none of them says, that of `given.rs`.
 
+mod cross_encoder;
+mod dense;
+mod file;
+mod modules;
+mod options;
+mod pooling;
+mod prompts;
+mod transformer;
+
+pub(crate) use dense::{Activation, DenseConfig};
+pub(crate) use file::{contradiction, read_json};
+pub(crate) use modules::Step;
+pub use options::ModelOptions;
+pub use pooling::{Pooling, PoolingMode};
+
 use crate::error::{Error, Result};
-use crate::given::{self, Given};
-use crate::modules::{Modules, Step, width_after};
-use crate::pooling::Pooling;
-use crate::prompts::Prompts;
-use crate::transformer::Transformer;
-use serde::de::DeserializeOwned;
+use file::first_of;
+use modules::{Modules, width_after};
+use options::Given;
+use prompts::Prompts;
 use std::path::{Path, PathBuf};
+use transformer::Transformer;
 
 /// What the files of a model say.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -189,65 +203,16 @@ impl Making {
     }
 }
 
-/// `file` in one of two folders, or in their subfolder `onnx`, where Optimum and the hub put it.
-pub(crate) fn first_of(first: &Path, second: &Path, file: &'static str) -> Result<PathBuf> {
-    let folders = [
-        first.to_owned(),
-        first.join("onnx"),
-        second.to_owned(),
-        second.join("onnx"),
-    ];
-    let mut paths = folders.iter().map(|folder| folder.join(file));
-    paths
-        .find(|path| path.is_file())
-        .ok_or_else(|| Error::MissingModelFile {
-            file,
-            path: first.join(file),
-        })
-}
-
-/// Reads a file of the model, which users know as `file`.
-pub(crate) fn read_json<T: DeserializeOwned>(file: &'static str, path: &Path) -> Result<T> {
-    let bytes = std::fs::read(path).map_err(|source| match source.kind() {
-        std::io::ErrorKind::NotFound => Error::MissingModelFile {
-            file,
-            path: path.to_owned(),
-        },
-        _ => Error::Io {
-            path: path.to_owned(),
-            source,
-        },
-    })?;
-    serde_json::from_slice(&bytes).map_err(|source| Error::Unreadable {
-        path: path.to_owned(),
-        source: source.into(),
-    })
-}
-
-/// An error about a file of the model: what it says, and what to do.
-pub(crate) fn contradiction(
-    path: &Path,
-    found: impl Into<String>,
-    expected: impl Into<String>,
-) -> Error {
-    Error::ModelConfig {
-        path: path.to_owned(),
-        found: found.into(),
-        expected: expected.into(),
-    }
-}
-
 fn no_pooling(dir: &Path) -> Error {
     let path = dir.join("modules.json");
     let found = "is missing, and nothing else says how the model's token states become one vector";
     let fix = format!(
         "put the model's own file there, or write {} with {{\"pooling\": \"mean\"}} or whatever the model was trained with \
          ({{\"pooling\": \"model\"}} where its ONNX file does it)",
-        dir.join(given::FILE).display()
+        dir.join(options::FILE).display()
     );
     contradiction(&path, found, fix)
 }
 
 #[cfg(test)]
-#[path = "settings_tests.rs"]
 mod tests;

@@ -2,8 +2,7 @@
 //!
 //! Invariant: padding is at the right and masked; every row has the width of the batch's longest text.
 
-use crate::error::Result;
-use crate::session::run_error;
+use crate::error::{Error, Result};
 use crate::settings::Settings;
 use crate::tokenize::Encoding;
 use ort::session::SessionInputValue;
@@ -92,7 +91,7 @@ impl Input {
         } else {
             Tensor::from_array((shape, values)).map(SessionInputValue::from)
         };
-        Ok((Cow::Owned(self.name.clone()), tensor.map_err(run_error)?))
+        Ok((Cow::Owned(self.name.clone()), tensor.map_err(Error::run)?))
     }
 }
 

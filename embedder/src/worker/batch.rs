@@ -279,5 +279,4 @@ fn nearest_to_first(lengths: &[usize], size: Size, beside: &[usize]) -> Vec<usiz
 }
 
 #[cfg(test)]
-#[path = "batch_tests.rs"]
 mod tests;
