@@ -68,15 +68,17 @@ pub enum Error {
         /// What the parser says.
         source: Cause,
     },
-    /// A file of the model says something that is not supported or contradicts another file.
+    /// A file of the model lacks something, says something that is not supported, or contradicts another file.
     #[error("{} {found}; {expected}", path.display())]
     ModelConfig {
         /// The file.
         path: PathBuf,
         /// What it says, as the end of a sentence that starts with its name.
         found: String,
-        /// What to put there.
+        /// What to put there, or which option to set.
         expected: String,
+        /// The field of [`ModelOptions`](crate::ModelOptions) that settles it, where one does.
+        option: Option<&'static str>,
     },
     /// No pooling of this name is known.
     #[error(
@@ -155,7 +157,10 @@ pub enum Error {
         source: Cause,
     },
     /// The model's answer has another shape than a batch of vectors.
-    #[error("the model answered a tensor of shape {actual:?} where {expected:?} was expected")]
+    #[error(
+        "the model answered a tensor of shape {actual:?} where {expected:?} was expected; where another of its outputs is meant, \
+         set `output` in vinedb.json"
+    )]
     OutputShape {
         /// The shape that the batch and `config.json` call for.
         expected: Vec<usize>,
@@ -197,6 +202,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// The field of [`ModelOptions`](crate::ModelOptions) that settles it, such as `"pooling"`, where one does. A program
+    /// that has an option of its own for the field can name that.
+    pub fn model_option(&self) -> Option<&'static str> {
+        match self {
+            Self::ModelConfig { option, .. } => *option,
+            Self::UnknownPooling { .. } => Some("pooling"),
+            Self::OutputShape { .. } => Some("output"),
+            Self::Text { source, .. } => source.model_option(),
+            _ => None,
+        }
+    }
+
     /// What ONNX Runtime says of a run.
     pub(crate) fn run(source: impl Into<Cause>) -> Self {
         Self::Run {

@@ -6,7 +6,7 @@
 
 use crate::Purpose;
 use crate::error::{Error, Result};
-use crate::settings::Settings;
+use crate::settings::{Settings, contradiction, unsettled};
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
@@ -73,27 +73,20 @@ impl TextTokenizer {
             .is_some_and(|truncation| truncation.direction == TruncationDirection::Left)
         {
             let fix = "only \"direction\": \"Right\" is supported for its truncation";
-            return Err(refuse(settings, "cuts long texts at their beginning", fix));
+            return Err(contradiction(
+                &settings.tokenizer,
+                "cuts long texts at their beginning",
+                fix,
+            ));
         }
         catch(|| tokenizer.with_padding(None).with_truncation(None).map(drop))?;
         if settings.lowercase {
             lowercase(&mut tokenizer);
         }
-        let special = catch(|| tokenizer.encode_fast("", true))?.len();
-        if special == 0 || special >= settings.max_length {
-            let found = format!(
-                "adds {special} special tokens, of {} tokens per text",
-                settings.max_length
-            );
-            let fix =
-                "put the model's own file there, whose post-processor adds such as [CLS] and [SEP]";
-            return Err(refuse(settings, &found, fix));
-        }
-        let prompt = |prefix: &String| Prompt::new(prefix, &tokenizer, settings);
-        let (query, document) = (
-            prompt(&settings.query_prefix)?,
-            prompt(&settings.document_prefix)?,
-        );
+        let special = special_tokens(&tokenizer, settings)?;
+        let prompt = |option, prefix: &str| Prompt::new(option, prefix, &tokenizer, settings);
+        let query = prompt("query_prefix", &settings.query_prefix)?;
+        let document = prompt("document_prefix", &settings.document_prefix)?;
         let room = settings.max_length - special;
         let document_room = room.saturating_sub(document.tokens(&tokenizer)?);
         Ok(Self {
@@ -206,7 +199,12 @@ fn encoding(whole: &tokenizers::Encoding, skipped: usize, truncated: bool) -> En
 
 impl Prompt {
     /// As sentence-transformers counts: the prompt's own tokens with the special ones before it.
-    fn new(prefix: &str, tokenizer: &Tokenizer, settings: &Settings) -> Result<Self> {
+    fn new(
+        option: &'static str,
+        prefix: &str,
+        tokenizer: &Tokenizer,
+        settings: &Settings,
+    ) -> Result<Self> {
         let mut skipped = 0;
         if !settings.include_prompt && !prefix.is_empty() {
             let tokens = catch(|| tokenizer.encode_fast(prefix, true))?;
@@ -217,7 +215,8 @@ impl Prompt {
                     "makes {skipped} tokens of the prompt {prefix:?}, of {} tokens per text",
                     settings.max_length
                 );
-                return Err(refuse(settings, &found, "use a shorter prompt"));
+                let fix = format!("take a shorter `{option}`");
+                return Err(unsettled(option, &settings.tokenizer, found, fix));
             }
         }
         Ok(Self {
@@ -243,12 +242,27 @@ fn lowercase(tokenizer: &mut Tokenizer) {
     tokenizer.with_normalizer(Some(Sequence::new(steps)));
 }
 
-fn refuse(settings: &Settings, found: &str, expected: &str) -> Error {
-    Error::ModelConfig {
-        path: settings.tokenizer.clone(),
-        found: found.into(),
-        expected: expected.into(),
+/// How many special tokens every text gets.
+fn special_tokens(tokenizer: &Tokenizer, settings: &Settings) -> Result<usize> {
+    let special = catch(|| tokenizer.encode_fast("", true))?.len();
+    if special == 0 {
+        let fix =
+            "put the model's own file there, whose post-processor adds such as [CLS] and [SEP]";
+        return Err(contradiction(
+            &settings.tokenizer,
+            "adds no special tokens",
+            fix,
+        ));
     }
+    if special >= settings.max_length {
+        let found = format!(
+            "adds {special} special tokens, of {} tokens per text",
+            settings.max_length
+        );
+        let fix = "set `max_length` to more in vinedb.json";
+        return Err(unsettled("max_length", &settings.tokenizer, found, fix));
+    }
+    Ok(special)
 }
 
 /// Prefix and text as one.

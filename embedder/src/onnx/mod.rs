@@ -4,11 +4,13 @@
 //! What the graphs mean is the matter of `convert`; running them, ONNX Runtime's.
 
 mod model;
+mod outputs;
 mod proto;
 mod tensor;
 mod wire;
 
 pub(crate) use model::{Model, field};
+pub(crate) use outputs::outputs;
 #[cfg(test)]
 pub(crate) use proto::Entry;
 pub(crate) use proto::{Attribute, Node, Tensor, ValueInfo};
@@ -39,6 +41,7 @@ impl Refusal {
             path: path.to_owned(),
             found: self.found,
             expected: self.expected,
+            option: None,
         }
     }
 }

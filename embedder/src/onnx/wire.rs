@@ -8,10 +8,10 @@ use prost::Message;
 use prost::bytes::{Buf, Bytes, BytesMut};
 
 /// How the value of a field is written: the lower three bits of its key.
-const VARINT: usize = 0;
-const FIXED64: usize = 1;
-const LENGTH_DELIMITED: usize = 2;
-const FIXED32: usize = 5;
+pub(super) const VARINT: usize = 0;
+pub(super) const FIXED64: usize = 1;
+pub(super) const LENGTH_DELIMITED: usize = 2;
+pub(super) const FIXED32: usize = 5;
 
 /// A field of a message: number, and bytes with key and length.
 #[derive(Debug, Clone)]

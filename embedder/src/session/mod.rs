@@ -12,13 +12,12 @@ mod output;
 pub(crate) use layers::Layers;
 
 use crate::error::{Error, Result};
-use crate::settings::Settings;
+use crate::settings::{Output, Settings};
 use crate::tokenize::Encoding;
 use input::Input;
 use ort::environment::Environment;
 use ort::session::Session;
 use ort::session::builder::GraphOptimizationLevel;
-use output::Output;
 use std::sync::Arc;
 
 /// How a model is loaded.
@@ -55,7 +54,7 @@ impl ModelSession {
         })?;
         Ok(Self {
             inputs: Input::all(session.inputs(), settings)?,
-            output: Output::choose(session.outputs(), settings)?,
+            output: output::choose(session.outputs(), settings)?,
             settings: settings.clone(),
             layers: Arc::clone(layers),
             session,

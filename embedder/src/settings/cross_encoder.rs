@@ -1,8 +1,8 @@
 //! The files of a cross-encoder: a network whose one logit is the score of a pair of texts.
 
-use super::Settings;
 use super::dense::Activation;
 use super::file::{contradiction, first_of, read_json};
+use super::model::Settings;
 use super::modules::Step;
 use super::options::Given;
 use super::pooling::Pooling;
@@ -33,10 +33,11 @@ impl Settings {
     pub(crate) fn of_cross_encoder(dir: &Path) -> Result<Self> {
         let given = Given::read(dir)?;
         let activation = activation(dir)?;
-        let transformer = Transformer::read(dir, &given, false)?;
+        let tokenizer = first_of(dir, dir, "tokenizer.json")?;
+        let transformer = Transformer::read(dir, &tokenizer, &given, false)?;
         Ok(Self {
             model: first_of(dir, dir, "model.onnx")?,
-            tokenizer: first_of(dir, dir, "tokenizer.json")?,
+            tokenizer,
             width: 1,
             pooling: Pooling::by_the_model(),
             include_prompt: true,

@@ -49,5 +49,21 @@ pub(crate) fn contradiction(
         path: path.to_owned(),
         found: found.into(),
         expected: expected.into(),
+        option: None,
+    }
+}
+
+/// As [`contradiction`], about something that the field `option` of [`ModelOptions`](super::ModelOptions) settles.
+pub(crate) fn unsettled(
+    option: &'static str,
+    path: &Path,
+    found: impl Into<String>,
+    expected: impl Into<String>,
+) -> Error {
+    Error::ModelConfig {
+        path: path.to_owned(),
+        found: found.into(),
+        expected: expected.into(),
+        option: Some(option),
     }
 }

@@ -1,9 +1,9 @@
-//! What a model's folder leaves out and its user says instead: the file `vinedb.json` in it.
+//! What a model's folder leaves out and its user sets instead, in the file `vinedb.json`.
 //!
-//! Invariant: it adds and never overrules. Where another file of the folder says something else, both values are named and
-//! the model is refused. Only `dimensions` may be less than what the folder has, for models that are trained for it.
+//! Invariant: it adds and never overrides. Where another file of the folder disagrees, both values are named and the model is
+//! refused. Only `dimensions` may be less than what the folder has, for models that are trained for it.
 
-use super::file::{contradiction, read_json};
+use super::file::{contradiction, read_json, unsettled};
 use super::pooling::Pooling;
 use crate::error::{Error, Result};
 use serde::{Deserialize, Serialize};
@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 /// The file's name in a model's folder.
 pub(crate) const FILE: &str = "vinedb.json";
 
-/// Settings of a model that its own files do not have, such as pooling and prefixes of a bare ONNX export.
+/// Settings that a model's own files leave out, such as the pooling and the prefixes of a bare ONNX export. A refusal that one
+/// of them settles names it: [`Error::model_option`].
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct ModelOptions {
-    /// How token states become one vector; `"model"` where the ONNX file does it.
+    /// How token states become one vector; `"model"` where the ONNX file does it. Needed where the folder has no
+    /// `modules.json` and the output taken is one of token states.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub pooling: Option<Pooling>,
     /// Whether vectors are scaled to length 1. Without this and `modules.json`, they are not.
@@ -40,13 +42,17 @@ pub struct ModelOptions {
     /// al., "Matryoshka Representation Learning", 2022). As sentence-transformers does, it cuts after all modules.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dimensions: Option<usize>,
-    /// The output of the ONNX file to take, where its names leave a doubt.
+    /// The output of the ONNX file to take, where its names leave a doubt: a name, or where none is called so a position,
+    /// counted from 0.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub output: Option<String>,
+    /// Components of that output's rows, where neither `config.json` (`hidden_size`) nor the ONNX file says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub width: Option<usize>,
 }
 
 impl ModelOptions {
-    /// Those that the model folder `dir` has; none of them where it has no `vinedb.json`.
+    /// Reads those of the model folder `dir`; none is set where it has no `vinedb.json`.
     ///
     /// # Errors
     /// [`Error::Io`] or [`Error::Unreadable`] naming the file.
@@ -54,7 +60,7 @@ impl ModelOptions {
         Ok(Given::read(dir)?.options)
     }
 
-    /// These, and where they leave something out, `others`.
+    /// These, completed by `others`.
     #[must_use]
     pub fn or(self, others: Self) -> Self {
         Self {
@@ -66,10 +72,11 @@ impl ModelOptions {
             document_prefix: self.document_prefix.or(others.document_prefix),
             dimensions: self.dimensions.or(others.dimensions),
             output: self.output.or(others.output),
+            width: self.width.or(others.width),
         }
     }
 
-    /// Writes them into the model folder `dir`, in place of those that are there. Where nothing is said there is no file.
+    /// Writes them into the model folder `dir`, in place of those that are there. Where none is set, the file is removed.
     ///
     /// # Errors
     /// [`Error::Io`] naming the file.
@@ -91,14 +98,14 @@ impl ModelOptions {
     }
 }
 
-/// The options of a folder, and where they came from.
+/// The options of a folder and the file they came from.
 pub(crate) struct Given {
     pub(crate) options: ModelOptions,
     path: PathBuf,
 }
 
 impl Given {
-    /// Those in the folder `dir`; none is the usual case.
+    /// Reads those of the folder `dir`; most have none.
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         let path = dir.join(FILE);
         let options = if path.is_file() {
@@ -109,26 +116,25 @@ impl Given {
         Ok(Self { options, path })
     }
 
-    /// The value of `field`: the folder's, which `file` says, else the given one. They must not differ.
+    /// The value of `field`: the one that the folder has in `file`, else the given one. They must not differ.
     pub(crate) fn settle<T: PartialEq + Display>(
         &self,
-        field: &str,
+        field: &'static str,
         given: Option<T>,
         folder: Option<(T, &str)>,
     ) -> Result<Option<T>> {
         match (given, folder) {
-            (Some(given), Some((value, file))) if given != value => Err(contradiction(
+            (Some(given), Some((value, file))) if given != value => Err(unsettled(
+                field,
                 &self.path,
                 format!("has `{field}` {given}, where {file} has {value}"),
-                format!(
-                    "leave `{field}` out of {FILE}: it only adds what a model's own files leave out"
-                ),
+                format!("leave `{field}` out: options only add what a model's own files leave out"),
             )),
             (given, folder) => Ok(folder.map(|(value, _)| value).or(given)),
         }
     }
 
-    /// How many components are kept of `full`: the option's number, else the folder's, which `file` says.
+    /// How many of `full` components are kept: what the option says, else what the folder has, in the file at that path.
     pub(crate) fn dimensions(&self, full: usize, folder: Option<(usize, &Path)>) -> Result<usize> {
         let kept = folder.map(|(kept, _)| kept).filter(|kept| *kept > 0);
         let most = kept.map_or(full, |kept| kept.min(full));
@@ -141,10 +147,12 @@ impl Given {
         if (1..=most).contains(&kept) {
             return Ok(kept);
         }
-        Err(contradiction(
-            path,
-            format!("asks for {kept} dimensions, where the model has {most}"),
-            format!("from 1 to {most} can be kept"),
-        ))
+        let found = format!("asks for {kept} dimensions, where the model has {most}");
+        let fix = format!("set `dimensions` to a number from 1 to {most}");
+        Err(if self.options.dimensions.is_some() {
+            unsettled("dimensions", path, found, fix)
+        } else {
+            contradiction(path, found, format!("from 1 to {most} can be kept"))
+        })
     }
 }

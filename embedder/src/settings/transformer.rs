@@ -1,9 +1,9 @@
 //! The network's own files: `config.json`, `sentence_bert_config.json`, `tokenizer_config.json`.
 //!
 //! Invariant: the maximum length fits the position embeddings. The length is found as sentence-transformers finds it (5.7,
-//! `base/modules/transformer.py`).
+//! `base/modules/transformer.py`). A bare ONNX export may lack all three.
 
-use super::file::{contradiction, read_json};
+use super::file::{contradiction, read_json, unsettled};
 use super::options::Given;
 use crate::error::{Error, Result};
 use serde::Deserialize;
@@ -36,8 +36,8 @@ const STATES: &str = "last_hidden_state";
 const NO_LIMIT: f64 = 1e6;
 
 /// `config.json`.
-#[derive(Deserialize)]
-pub(crate) struct Network {
+#[derive(Deserialize, Default)]
+struct Network {
     #[serde(alias = "dim")]
     hidden_size: Option<usize>,
     max_position_embeddings: Option<usize>,
@@ -61,29 +61,59 @@ struct TokenizerConfig {
     model_max_length: Option<f64>,
 }
 
+/// `tokenizer.json`, as far as it tells the token that pads.
+#[derive(Deserialize)]
+struct TokenizerFile {
+    padding: Option<Padding>,
+    #[serde(default)]
+    added_tokens: Vec<AddedToken>,
+}
+
+#[derive(Deserialize)]
+struct Padding {
+    pad_id: u32,
+}
+
+#[derive(Deserialize)]
+struct AddedToken {
+    id: u32,
+    content: String,
+}
+
 /// What the transformer's folder says.
 pub(crate) struct Transformer {
-    pub(crate) width: usize,
+    /// `config.json`'s `hidden_size`: components of a token's state.
+    pub(crate) width: Option<usize>,
     pub(crate) max_length: usize,
     pub(crate) lowercase: bool,
     pub(crate) pad_id: u32,
 }
 
 impl Transformer {
-    /// Reads the folder `dir`. `whole`: a `modules.json` says that the module's own settings must be there.
-    pub(crate) fn read(dir: &Path, given: &Given, whole: bool) -> Result<Self> {
+    /// Reads the folder `dir`, whose tokenizer lies at `tokenizer`. `whole`: there is a `modules.json`, with which
+    /// `config.json` and the module's own settings must be there.
+    pub(crate) fn read(dir: &Path, tokenizer: &Path, given: &Given, whole: bool) -> Result<Self> {
         let path = dir.join("config.json");
-        let network: Network = read_json("config.json", &path)?;
+        let network: Option<Network> = if whole || path.is_file() {
+            Some(read_json("config.json", &path)?)
+        } else {
+            None
+        };
         let (module_path, module) = Module::read(dir)?;
         let lowercase = module
             .do_lower_case
             .map(|value| (value, file_name(&module_path)));
         let lowercase = given.settle("lowercase", given.options.lowercase, lowercase)?;
+        let pad_id = match &network {
+            Some(network) => network.pad_token_id.unwrap_or(0),
+            None => padding_token(tokenizer)?,
+        };
+        let network = network.unwrap_or_default();
         Ok(Self {
-            width: network.width(&path)?,
+            width: network.hidden_size.filter(|&size| size > 0),
             max_length: max_length(dir, given, &network, &(module_path, module), whole)?,
             lowercase: lowercase.unwrap_or(false),
-            pad_id: network.pad_token_id.unwrap_or(0),
+            pad_id,
         })
     }
 }
@@ -111,16 +141,6 @@ impl Module {
 }
 
 impl Network {
-    fn width(&self, path: &Path) -> Result<usize> {
-        self.hidden_size.filter(|&size| size > 0).ok_or_else(|| {
-            contradiction(
-                path,
-                "has no `hidden_size`",
-                "write the model's number of components per token there",
-            )
-        })
-    }
-
     /// The longest input that the position embeddings reach.
     fn positions(&self) -> usize {
         let offset = match self.pad_token_id {
@@ -150,20 +170,45 @@ fn max_length(
         .map(|length| (length, file_name(path)));
     let folder = folder.or(tokenizer).or_else(embeddings);
     let length = given.settle("max_length", given.options.max_length, folder)?;
+    let range = || match positions {
+        usize::MAX => "at least 3".to_owned(),
+        positions => format!("from 3 to {positions}"),
+    };
     match length {
         None if whole && !path.is_file() => Err(Error::MissingModelFile {
             file: MODULE_FILES[0],
             path: path.clone(),
         }),
+        None => {
+            let found = "says not how many tokens the model reads of a text, nor does another file";
+            let fix = format!("set `max_length` in vinedb.json to it, {}", range());
+            Err(unsettled("max_length", path, found, fix))
+        }
         Some(length) if (3..=positions).contains(&length) => Ok(length),
-        length => {
-            let found = length.map_or("has no `max_seq_length`".to_owned(), |length| {
-                format!("and what stands in for it ask for {length} tokens per text")
-            });
-            let fix = format!("write `max_seq_length` there, from 3 to {positions}");
+        Some(length) if given.options.max_length.is_some() => {
+            let found = format!("is asked for {length} tokens per text");
+            let fix = format!("set `max_length` {}", range());
+            Err(unsettled("max_length", dir, found, fix))
+        }
+        Some(length) => {
+            let found = format!("and what stands in for it ask for {length} tokens per text");
+            let fix = format!("write `max_seq_length` there, {}", range());
             Err(contradiction(path, found, fix))
         }
     }
+}
+
+/// The token that fills up rows, for want of `config.json`: the one that `tokenizer.json` pads with, or that has one of the
+/// usual names. It matters only to networks that take no mask and find the padding by themselves.
+fn padding_token(tokenizer: &Path) -> Result<u32> {
+    let file: TokenizerFile = read_json("tokenizer.json", tokenizer)?;
+    let named = |token: &&AddedToken| matches!(token.content.as_str(), "[PAD]" | "<pad>");
+    let added = file.added_tokens.iter().find(named).map(|token| token.id);
+    Ok(file
+        .padding
+        .map(|padding| padding.pad_id)
+        .or(added)
+        .unwrap_or(0))
 }
 
 /// `model_max_length`, unless it says that there is no limit.

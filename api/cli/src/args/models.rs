@@ -86,9 +86,12 @@ pub(crate) struct Given {
     /// Leading components to keep of each vector, of models that are trained for it
     #[arg(long, value_name = "N")]
     pub(crate) dimensions: Option<usize>,
-    /// The ONNX file's output to take, where its names leave a doubt
+    /// The ONNX file's output to take, where its names leave a doubt: its name, or its position from 0
     #[arg(long, value_name = "NAME")]
     pub(crate) output: Option<String>,
+    /// Components of that output's rows, where neither config.json nor the ONNX file says it
+    #[arg(long, value_name = "N")]
+    pub(crate) width: Option<usize>,
 }
 
 impl From<Given> for ModelOptions {
@@ -102,6 +105,7 @@ impl From<Given> for ModelOptions {
             document_prefix: given.document_prefix,
             dimensions: given.dimensions,
             output: given.output,
+            width: given.width,
         }
     }
 }

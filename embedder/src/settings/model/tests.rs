@@ -1,6 +1,7 @@
 //! What a model folder may say, and what it is told when it says something else.
 
 use super::*;
+use crate::settings::{ModelOptions, PoolingMode};
 use std::fs;
 use tempfile::TempDir;
 

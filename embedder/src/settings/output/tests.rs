@@ -10,14 +10,22 @@ fn offer(name: &str, shape: &[i64]) -> Offer {
     }
 }
 
-const WIDTHS: Widths = Widths {
-    states: 8,
-    pooled: 8,
-    finished: 4,
+const WANTED: Wanted<'_> = Wanted {
+    output: None,
+    by_the_model: false,
+    widths: Widths {
+        states: Some(8),
+        pooled: Some(8),
+        finished: Some(4),
+    },
 };
 
+fn of(wanted: &Wanted<'_>, offers: &[Offer]) -> Option<Output> {
+    wanted.among(offers, Path::new("model.onnx")).ok()
+}
+
 fn chosen(offers: &[Offer]) -> Option<Output> {
-    choose(offers, WIDTHS, false)
+    of(&WANTED, offers)
 }
 
 #[test]
@@ -86,11 +94,15 @@ fn a_model_that_is_said_to_pool_is_taken_at_its_word() {
         offer("token_embeddings", &[-1, -1, 8]),
         offer("sentence_embedding", &[-1, 4]),
     ];
+    let wanted = Wanted {
+        by_the_model: true,
+        ..WANTED
+    };
     assert_eq!(
-        choose(&offers, WIDTHS, true),
+        of(&wanted, &offers),
         Some(Output::Finished("sentence_embedding".into()))
     );
-    assert_eq!(choose(&offers[..1], WIDTHS, true), None);
+    assert_eq!(of(&wanted, &offers[..1]), None);
 }
 
 #[test]
@@ -102,11 +114,78 @@ fn the_named_output_is_taken_if_it_has_a_shape_that_fits() {
         offer("d", &[-1, 8]),
         offer("e", &[-1, 5]),
     ];
-    let named = |name| named(&offers, WIDTHS, name);
+    let named = |name| {
+        let output = Some(name);
+        of(&Wanted { output, ..WANTED }, &offers)
+    };
     assert_eq!(named("b"), Some(Output::States("b".into())));
     assert_eq!(named("c"), Some(Output::Finished("c".into())));
     assert_eq!(named("d"), Some(Output::Pooled("d".into())));
     assert_eq!((named("e"), named("f")), (None, None));
+    assert_eq!(named("1"), named("b"), "by its position");
+    assert_eq!((named("4"), named("5")), (None, None));
+}
+
+#[test]
+fn a_name_that_is_a_number_is_no_position() {
+    let offers = [offer("1", &[-1, -1, 8]), offer("0", &[-1, -1, 8])];
+    let wanted = Wanted {
+        output: Some("1"),
+        ..WANTED
+    };
+    assert_eq!(of(&wanted, &offers), Some(Output::States("1".into())));
+}
+
+#[test]
+fn without_a_known_width_any_does() {
+    let wanted = Wanted {
+        widths: Widths::default(),
+        ..WANTED
+    };
+    let states = offer("last_hidden_state", &[-1, -1, 7]);
+    assert_eq!(
+        of(&wanted, &[offer("a", &[-1, 5]), states]),
+        Some(Output::States("last_hidden_state".into()))
+    );
+    assert_eq!(
+        of(&wanted, &[offer("a", &[-1, 5])]),
+        Some(Output::Finished("a".into()))
+    );
+}
+
+#[test]
+fn refusals_name_the_option_that_settles_them() {
+    let two = [offer("a", &[-1, -1, 8]), offer("b", &[-1, -1, 8])];
+    let by_the_model = Wanted {
+        by_the_model: true,
+        ..WANTED
+    };
+    let named_states = Wanted {
+        output: Some("b"),
+        by_the_model: true,
+        ..WANTED
+    };
+    let score = Wanted {
+        widths: Widths {
+            states: Some(1),
+            pooled: Some(1),
+            finished: Some(1),
+        },
+        ..WANTED
+    };
+    for (wanted, offers, option) in [
+        (WANTED, &two[..], "output"),
+        (by_the_model, &two[..1], "pooling"),
+        (named_states, &two[..], "pooling"),
+        (score, &two[..], "output"),
+    ] {
+        let error = wanted.among(offers, Path::new("model.onnx")).unwrap_err();
+        assert_eq!(error.model_option(), Some(option));
+        assert!(
+            error.to_string().contains(&format!("`{option}`")),
+            "{error}"
+        );
+    }
 }
 
 #[test]
@@ -128,11 +207,4 @@ fn an_output_of_unknown_shape_is_taken_by_name_only() {
         Some(Output::Finished("sentence_embedding".into()))
     );
     assert_eq!(chosen(&[offer("x", &[])]), None);
-}
-
-#[test]
-fn shapes_are_compared_exactly() {
-    assert!(check_shape(&[2, 3, 8], 48, vec![2, 3, 8]).is_ok());
-    assert!(check_shape(&[2, 8], 16, vec![2, 3, 8]).is_err());
-    assert!(check_shape(&[2, 3, -8], 48, vec![2, 3, 8]).is_err());
 }
