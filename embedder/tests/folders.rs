@@ -40,7 +40,7 @@ fn folder(model: &Tiny, mode: &str) -> TempDir {
 }
 
 /// Words by white space, `[CLS]` (token 1) before and `[SEP]` (token 2) behind.
-fn tokenizer() -> serde_json::Value {
+pub(crate) fn tokenizer() -> serde_json::Value {
     let mut vocabulary = json!({ "[PAD]": 0, "[CLS]": 1, "[SEP]": 2, "[UNK]": 3 });
     for word in WORDS {
         vocabulary[format!("w{word}")] = json!(word);
@@ -62,7 +62,7 @@ fn tokenizer() -> serde_json::Value {
     })
 }
 
-fn open(dir: &TempDir) -> Result<OnnxEmbedder> {
+pub(crate) fn open(dir: &TempDir) -> Result<OnnxEmbedder> {
     OnnxEmbedder::open("tiny", dir.path(), &home::runtime(), &Options::default())
 }
 

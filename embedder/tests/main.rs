@@ -1,6 +1,7 @@
 //! The embedder against the real model: one binary, so that ONNX Runtime is loaded once.
 
 mod architectures;
+mod bare;
 mod folders;
 mod golden;
 mod home;

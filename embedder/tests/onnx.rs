@@ -17,7 +17,12 @@ pub(crate) enum Head {
     States,
     /// Their sum over the sequence, padding included: `[batch, 2]`.
     Sum,
+    /// The rows, and as a second output, [`SECOND`], their sum.
+    Both,
 }
+
+/// The second output of [`Head::Both`].
+pub(crate) const SECOND: &str = "embedding";
 
 /// A model to be written.
 pub(crate) struct Tiny {
@@ -25,6 +30,8 @@ pub(crate) struct Tiny {
     pub(crate) narrow: bool,
     pub(crate) head: Head,
     pub(crate) output: &'static str,
+    /// Whether the outputs declare their width.
+    pub(crate) sized: bool,
     /// Replaces row 5 of the table.
     pub(crate) fifth: [f32; DIMENSION],
 }
@@ -36,6 +43,7 @@ impl Default for Tiny {
             narrow: false,
             head: Head::States,
             output: "last_hidden_state",
+            sized: true,
             fifth: [5.0, 1.0],
         }
     }
@@ -49,20 +57,15 @@ impl Tiny {
     }
 
     fn graph(&self) -> Vec<u8> {
-        let (gathered, rank) = match self.head {
-            Head::States => (self.output, 3),
-            Head::Sum => ("rows", 2),
+        let (gathered, sum) = match self.head {
+            Head::States => (self.output, None),
+            Head::Sum => ("rows", Some(self.output)),
+            Head::Both => (self.output, Some(SECOND)),
         };
         let mut graph = bytes(1, &node("Gather", &["table", "input_ids"], gathered));
-        if let Head::Sum = self.head {
-            graph.extend(bytes(
-                1,
-                &[
-                    node("ReduceSum", &["rows", "axes"], self.output),
-                    bytes(5, &no_kept_dimensions()),
-                ]
-                .concat(),
-            ));
+        if let Some(sum) = sum {
+            let node = node("ReduceSum", &[gathered, "axes"], sum);
+            graph.extend(bytes(1, &[node, bytes(5, &no_kept_dimensions())].concat()));
         }
         graph.extend(bytes(2, b"tiny"));
         graph.extend(bytes(5, &self.table()));
@@ -80,8 +83,13 @@ impl Tiny {
         for input in self.inputs {
             graph.extend(bytes(11, &value(input, integer, &[None, None])));
         }
-        let shape = [vec![None; rank - 1], vec![Some(DIMENSION as u64)]].concat();
-        graph.extend(bytes(12, &value(self.output, FLOAT, &shape)));
+        let width = self.sized.then_some(DIMENSION as u64);
+        if !matches!(self.head, Head::Sum) {
+            graph.extend(bytes(12, &value(self.output, FLOAT, &[None, None, width])));
+        }
+        if let Some(sum) = sum {
+            graph.extend(bytes(12, &value(sum, FLOAT, &[None, width])));
+        }
         graph
     }
 

@@ -14,7 +14,7 @@ pub(crate) struct DenseConfig {
     pub(crate) weights: PathBuf,
     pub(crate) input: usize,
     pub(crate) output: usize,
-    bias: bool,
+    pub(crate) bias: bool,
     pub(crate) activation: Activation,
 }
 

@@ -51,14 +51,17 @@ impl Settings {
     pub(crate) fn read(dir: &Path) -> Result<Self> {
         let given = Given::read(dir)?;
         let modules = Modules::read(dir)?;
-        let inner = modules.as_ref().map_or(dir, |modules| &modules.transformer);
-        let model = first_of(dir, inner, "model.onnx")?;
-        let tokenizer = first_of(inner, dir, "tokenizer.json")?;
-        let transformer = Transformer::read(inner, &tokenizer, &given, modules.is_some())?;
+        let inner = match &modules {
+            Some(modules) => modules.transformer.clone(),
+            None => dir.to_owned(),
+        };
+        let model = first_of(dir, &inner, "model.onnx")?;
+        let tokenizer = first_of(&inner, dir, "tokenizer.json")?;
+        let transformer = Transformer::read(&inner, &tokenizer, &given, modules.is_some())?;
         let prompts = Prompts::read(dir)?;
         let (query_prefix, document_prefix) = prompts.prefixes(&given)?;
         let making = match modules {
-            Some(modules) => Making::of_modules(modules, inner, &given, transformer.width)?,
+            Some(modules) => Making::of_modules(modules, &inner, &given, transformer.width)?,
             None => Making::of_options(dir, &model, &given, transformer.width)?,
         };
         let pooled = making.width * making.pooling.modes().len().max(1);

@@ -1,11 +1,23 @@
 //! What options add to a folder, and what they may not overrule.
 
 use super::*;
+use crate::onnx::{Field, Model, ValueInfo, field};
+
+/// An ONNX file with token states as its one output.
+fn with_states() -> Vec<u8> {
+    let shape = [Err("batch"), Err("sequence"), Ok(8)];
+    let output = ValueInfo::tensor("last_hidden_state", 1, &shape);
+    let mut bytes = Vec::new();
+    let model = Model::new(vec![Field::message(field::OUTPUT, &output)], 17);
+    model.write(&mut bytes).unwrap();
+    bytes
+}
 
 #[test]
 fn options_add_what_the_folder_leaves_out() {
     let dir = folder();
     fs::remove_file(dir.path().join("modules.json")).unwrap();
+    fs::write(dir.path().join("model.onnx"), with_states()).unwrap();
     let message = Settings::read(dir.path()).unwrap_err().to_string();
     assert!(
         message.contains("modules.json") && message.contains("vinedb.json"),
@@ -21,6 +33,7 @@ fn options_add_what_the_folder_leaves_out() {
         document_prefix: Some("passage: ".into()),
         dimensions: Some(5),
         output: Some("461".into()),
+        width: Some(8),
     };
     options.write(dir.path()).unwrap();
     let settings = Settings::read(dir.path()).unwrap();
@@ -45,6 +58,7 @@ fn options_that_contradict_the_folder_are_refused_with_both_values() {
         (r#""max_length":128"#, ["128", "256"]),
         (r#""lowercase":false"#, ["false", "true"]),
         (r#""query_prefix":"q ""#, ["q ", "query: "]),
+        (r#""width":9"#, ["9", "8"]),
         (r#""dimensions":9"#, ["9", "8"]),
         (r#""dimension":4"#, ["dimension", "vinedb.json"]),
     ] {
