@@ -153,6 +153,7 @@ mod tests {
     use std::collections::HashSet;
 
     use super::*;
+    use crate::Error;
 
     #[test]
     fn an_integer_and_its_text_are_one_key() {
