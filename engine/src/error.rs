@@ -199,14 +199,6 @@ pub enum Error {
         /// The range it must be in.
         expected: String,
     },
-    /// A processor older than what FAISS was built for.
-    #[error(
-        "this processor lacks {missing}, which the program was built for: run it on a newer one (a plain build takes x86-64-v3: AVX2 and FMA), or build it on this machine (`make native`)"
-    )]
-    UnsupportedCpu {
-        /// The features that are missing.
-        missing: String,
-    },
     /// An index file that cannot be trusted.
     #[error("index file {} cannot be used: {reason}; a database builds its index again when it is next opened for writing", path.display())]
     CorruptIndex {

@@ -29,7 +29,7 @@
 #![deny(unsafe_code)]
 
 mod backend;
-#[cfg(feature = "faiss")]
+#[cfg(all(feature = "faiss", target_arch = "x86_64", target_os = "linux"))]
 mod cpu;
 mod device;
 mod error;

@@ -17,7 +17,7 @@ six,\"[-4, -6]\",Spain,30,Cava,false
 ";
 
 /// A database with [`POINTS`] in `points`, compared by squared distance, in an index of this kind.
-pub(super) fn points(index: &str) -> Scratch {
+pub(crate) fn points(index: &str) -> Scratch {
     let scratch = Scratch::new();
     let config = [
         "points",

@@ -37,7 +37,7 @@ impl Index {
     /// An empty index.
     ///
     /// # Errors
-    /// [`Error::DimensionRange`], [`Error::BadSpec`] for parameters out of range, [`Error::UnsupportedCpu`].
+    /// [`Error::DimensionRange`], [`Error::BadSpec`] for parameters out of range.
     pub fn new(dimension: usize, metric: Metric, kind: &Kind) -> Result<Self> {
         vectors::check_dimension(dimension)?;
         kind.check(dimension, metric)?;

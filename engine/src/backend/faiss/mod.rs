@@ -20,6 +20,8 @@ mod growing;
 mod kmeans;
 mod native;
 mod search;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+mod startup;
 mod steps;
 mod stream;
 
@@ -266,7 +268,6 @@ static BLAS: Once = Once::new();
 /// Before the first call into FAISS. What is set for the whole process is set here, before anything reads it.
 fn initialize() -> Result<()> {
     static HOOKS: OnceLock<bool> = OnceLock::new();
-    crate::cpu::check()?;
     // SAFETY: no preconditions.
     BLAS.call_once(|| unsafe { vinedb_faiss_single_threaded_blas() });
     // SAFETY: nothing is read before this has returned.
