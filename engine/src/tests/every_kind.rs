@@ -13,43 +13,43 @@ const EXACT: SearchParams = SearchParams::EXACT;
 /// what each keeps finds at least, of vectors of [`DIMENSION`] under L2.
 const KINDS: [(&str, f64); 38] = [
     ("Flat", 1.0),
-    ("SQ8", 0.9),
-    ("SQ6", 0.8),
-    ("SQ4", 0.6),
-    ("SQfp16", 0.95),
-    ("SQbf16", 0.9),
-    ("PQ8x4", 0.3),
-    ("PQ8x4fs", 0.3),
+    ("SQ8", 0.95),
+    ("SQ6", 0.9),
+    ("SQ4", 0.7),
+    ("SQfp16", 0.98),
+    ("SQbf16", 0.95),
+    ("PQ8x4", 0.5),
+    ("PQ8x4fs", 0.5),
     ("RaBitQ", 0.15),
-    ("LSH", 0.05),
-    ("LSH64r", 0.1),
-    ("LSH12rt", 0.0),
+    ("LSH", 0.09),
+    ("LSH64r", 0.2),
+    ("LSH12rt", 0.05),
     ("HNSW16", 1.0),
-    ("HNSW16,SQ8", 0.9),
-    ("HNSW16,PQ8x4", 0.3),
+    ("HNSW16,SQ8", 0.95),
+    ("HNSW16,PQ8x4", 0.5),
     ("NSG16", 1.0),
-    ("NSG16,SQ8", 0.9),
-    ("NSG16,PQ8x4", 0.3),
+    ("NSG16,SQ8", 0.95),
+    ("NSG16,PQ8x4", 0.5),
     ("IVF8,Flat", 1.0),
-    ("IVF8,SQ8", 0.9),
-    ("IVF8,PQ8x4", 0.3),
-    ("IVF8,PQ8x4fs", 0.3),
-    ("IVF8,PQ8x4fsr", 0.3),
-    ("IVF8,RaBitQ", 0.15),
+    ("IVF8,SQ8", 0.95),
+    ("IVF8,PQ8x4", 0.5),
+    ("IVF8,PQ8x4fs", 0.5),
+    ("IVF8,PQ8x4fsr", 0.5),
+    ("IVF8,RaBitQ", 0.18),
     ("IVF8_HNSW4,Flat", 1.0),
-    ("IVF8_HNSW4,PQ8x4fs", 0.3),
-    ("PCA12,Flat", 0.6),
-    ("PCAW12,HNSW16", 0.1),
-    ("RR,SQ8", 0.9),
-    ("L2norm,Flat", 0.05),
-    ("Pad24,IVF8,SQ8", 0.9),
-    ("ITQ,LSH", 0.05),
+    ("IVF8_HNSW4,PQ8x4fs", 0.5),
+    ("PCA12,Flat", 0.65),
+    ("PCAW12,HNSW16", 0.3),
+    ("RR,SQ8", 0.93),
+    ("L2norm,Flat", 0.35),
+    ("Pad24,IVF8,SQ8", 0.95),
+    ("ITQ,LSH", 0.11),
     ("HNSW16,RFlat", 1.0),
     ("NSG16,SQ4,RFlat", 1.0),
     ("IVF8_HNSW4,PQ8x4fsr,RFlat", 1.0),
     ("ITQ,LSH64r,RFlat", 1.0),
     ("PCA8,HNSW16,SQ8,RFlat", 1.0),
-    ("PQ8x4fs,Refine(SQ8)", 0.9),
+    ("PQ8x4fs,Refine(SQ8)", 0.95),
 ];
 
 /// Sums of several hundred products of numbers about 1, in single precision.
@@ -250,7 +250,25 @@ impl Case {
             }
         });
         let three = with_threads(3, || search(&asks[0]));
-        assert_eq!(three.len(), alone[0].len());
+        self.assert_equal_but_for_rounding(&three, &alone[0]);
+    }
+
+    /// Transforms multiply matrices, whose sums go in another order for other numbers of queries.
+    fn assert_equal_but_for_rounding(&self, one: &[Vec<Hit>], other: &[Vec<Hit>]) {
+        assert_eq!(one.len(), other.len(), "{}", self.context);
+        for (one, other) in one.iter().flatten().zip(other.iter().flatten()) {
+            let off = (one.distance - other.distance).abs();
+            let within = if self.kind.transforms.is_empty() {
+                0.0
+            } else {
+                1e-5 * one.distance.abs().max(1.0)
+            };
+            assert!(
+                one.id == other.id && off <= within,
+                "{}: {one:?} and {other:?}",
+                self.context
+            );
+        }
     }
 
     fn check(&self) {
@@ -366,7 +384,15 @@ fn equal_vectors_come_back_from_every_kind() {
             let index = build(Metric::L2, &kind, DIMENSION, &points);
             for params in [EXACT, SearchParams::DEFAULT] {
                 let found = index.search(&points[..DIMENSION], 30, &params, Select::All);
-                assert_eq!(found.unwrap()[0].len(), 30, "{name}");
+                let hits = found.unwrap().remove(0);
+                assert_sound(&index, &hits, 30, name);
+                // They are all as far away as each other, which is nowhere but for what codes lose.
+                assert!(
+                    hits.iter().all(|hit| hit.distance == hits[0].distance),
+                    "{name}: {hits:?}"
+                );
+                let lossless = kind.is_lossless();
+                assert!(!lossless || hits[0].distance == 0.0, "{name}: {hits:?}");
             }
         }
     }

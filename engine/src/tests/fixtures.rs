@@ -220,6 +220,22 @@ pub(super) fn assert_same(found: &[Hit], expected: &[(i64, f64)], scale: f64, co
     assert_eq!(seen.len(), found.len(), "{context}: an id came twice");
 }
 
+/// As many hits as there are to be, of rows of the index, each once, the closest first.
+pub(super) fn assert_sound(index: &Index, hits: &[Hit], count: usize, context: &str) {
+    assert_eq!(hits.len(), count, "{context}: number of hits");
+    let score = |hit: &Hit| index.metric().score(hit.distance);
+    assert!(
+        hits.is_sorted_by(|one, two| score(one) >= score(two)),
+        "{context}: {hits:?}"
+    );
+    let mut ids: Vec<i64> = hits.iter().map(|hit| hit.id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), hits.len(), "{context}: an id came twice");
+    let inside = |id: &i64| index.ids().binary_search(id).is_ok();
+    assert!(ids.iter().all(inside), "{context}: {hits:?}");
+}
+
 /// The share of the true nearest that were found.
 pub(super) fn recall(found: &[Vec<Hit>], expected: &[Vec<(i64, f64)>]) -> f64 {
     let of_one = |(hits, truth): (&Vec<Hit>, &Vec<(i64, f64)>)| {

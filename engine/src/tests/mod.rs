@@ -15,11 +15,15 @@ mod foreign;
 #[cfg(feature = "faiss")]
 mod golden;
 mod graph;
+#[cfg(all(feature = "faiss", target_arch = "x86_64"))]
+mod kernels;
 #[cfg(feature = "faiss")]
 mod kinds;
 mod kmeans;
 #[cfg(feature = "faiss")]
 mod kmeans_golden;
+#[cfg(feature = "faiss")]
+mod links;
 mod lloyd;
 mod operations;
 mod persist;

@@ -124,3 +124,34 @@ fn added_in_parts_or_at_once_finds_the_same() {
         assert_eq!(parts.ids(), whole.ids());
     }
 }
+
+/// What builds of different indexes share beside what is theirs, say tables of visited rows, is shared by searches as well.
+#[test]
+fn searches_beside_builds_of_other_indexes_answer_what_they_answer_alone() {
+    let points = clustered(18, 3000, DIMENSION, 20);
+    let params = SearchParams {
+        ef_search: Some(40),
+        exact: false,
+        ..SearchParams::DEFAULT
+    };
+    for kind in kinds() {
+        let index = build(Metric::L2, &kind, DIMENSION, &points);
+        let queries = &points[..50 * DIMENSION];
+        let search = || index.search(queries, 5, &params, Select::All).unwrap();
+        let alone = search();
+        std::thread::scope(|scope| {
+            let builds: Vec<_> = (0..2)
+                .map(|_| scope.spawn(|| build(Metric::L2, &kind, DIMENSION, &points)))
+                .collect();
+            while !builds.iter().all(|build| build.is_finished()) {
+                assert_eq!(search(), alone, "{kind}");
+            }
+            for built in builds {
+                let built = built.join().unwrap();
+                assert_eq!(built.ids(), index.ids(), "{kind}");
+                let exact = |index: &Index| index.search(queries, 5, &EXACT, Select::All).unwrap();
+                assert_eq!(exact(&built), exact(&index), "{kind}");
+            }
+        });
+    }
+}
