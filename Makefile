@@ -85,8 +85,12 @@ check: tools         ## format, modules, lints and documentation, warnings denie
 sanitize:            ## the engine's tests under AddressSanitizer; takes a nightly Rust, and minutes for a FAISS of its own
 	@bash tests/sanitize/run.sh address
 
-fuzz: model          ## index files and texts, five minutes of bad input for each target; takes a nightly Rust and cargo-fuzz
-	@for target in index_file index_header text_path; do cargo +nightly fuzz run $$target -- -max_total_time=300; done
+fuzz: model          ## index files, FAISS's files and texts, five minutes of bad input for each target; takes a nightly Rust and cargo-fuzz
+	@for target in index_payload index_header foreign_file text_path; do \
+	  CXXFLAGS="$${CXXFLAGS:--march=x86-64-v3} -fsanitize=address -fno-omit-frame-pointer -g1" \
+	  ASAN_OPTIONS=allocator_may_return_null=1:max_allocation_size_mb=1024:detect_odr_violation=0:$${ASAN_OPTIONS:-} \
+	  LSAN_OPTIONS=suppressions=$(CURDIR)/tests/sanitize/leaks.supp:$${LSAN_OPTIONS:-} \
+	  cargo +nightly fuzz run $$target -- -max_total_time=300; done
 
 clean:               ## removes the target folder; the cache folder stays
 	cargo clean
