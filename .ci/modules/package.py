@@ -2,7 +2,7 @@
 from collections import defaultdict
 from pathlib import Path
 
-from source import Item, Module, Parser, member, resolve
+from source import Item, Module, Named, Parser, member, resolve
 
 # Who may name a crate: a package, or a module of one. Benches and tests may compare with whatever they like.
 CRATES = {
@@ -41,15 +41,16 @@ class Package:
         """Notes what a path ties together, and whether its writer may name that."""
         here, place = of_file(module), self.place(module)
         where = f"{shown(module.file)}:{line}: {'::'.join(path)}"
-        allowed = CRATES.get(path[0])
-        if path[0] == self.name.replace("-", "_") or member(module, path[0], [], ()):
+        crate = path[0].removeprefix("::")
+        allowed = CRATES.get(crate)
+        if crate == self.name.replace("-", "_") or member(module, path[0], [], ()):
             allowed = None  # its own library, or a name of its own
         if allowed and not may(place, allowed):
-            self.faults.append(f"{where} names the crate `{path[0]}`, which is for {spoken(allowed)}")
+            self.faults.append(f"{where} names the crate `{crate}`, which is for {spoken(allowed)}")
         for meaning in resolve(module, path):
             there = of_file(meaning.module)
             stranger = next((area for area in STRANGERS if is_in(place, area) and not is_in(self.place(there), area)), None)
-            if stranger and path[0] == "crate" and private(path, module.root()):
+            if stranger and path[0] == "crate" and not public(path[-1], meaning, module.root()):
                 self.faults.append(f"{where} is private to `{self.name}`, and `{stranger}` takes public names alone")
             if isinstance(meaning, Item) and there is not here and not (hands_on and here in there.line()):
                 self.takes[here].setdefault(there, where)
@@ -135,16 +136,11 @@ def spoken(areas):
     return allowed + "".join(f" without `{area[1:]}`" for area in areas if area[0] == "!")
 
 
-def private(path, root):
-    """Whether a path leads through a module that strangers do not see."""
-    for name in path[1:]:
-        child = root.children.get(name)
-        if child is None:
-            return False
-        if not child.public:
-            return True
-        root = child
-    return False
+def public(name, meaning, root):
+    """Whether strangers can name this: a public module from the root down declares it or re-exports it."""
+    if meaning == Named(root) or meaning in member(root, name, [], ()):
+        return True
+    return any(public(name, meaning, child) for child in root.children.values() if child.public)
 
 
 def shown(file):

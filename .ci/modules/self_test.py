@@ -65,10 +65,17 @@ CASES = {
          "engine.rs": "pub fn g() { tokenizers::Tokenizer::new(); vinedb_engine::threads(); }"},
         ["a.rs:2: faiss::Index names the crate `faiss`", "engine.rs:1: tokenizers::Tokenizer::new", "engine.rs:1: vinedb_engine::threads"],
     ),
+    "a crate of a module's name": (
+        "vinedb-storage",
+        {"lib.rs": "mod a; mod ort;", "a.rs": "use ::ort::Session; use crate::ort;\nfn f() { ::ort::f::<u8>(); ort::g(); Vec::<u8>::new(); }",
+         "ort.rs": "pub fn g() {}"},
+        ["a.rs:1: ::ort::Session names the crate `ort`", "a.rs:2: ::ort::f names"],
+    ),
     "HTTP on the facade alone": (
         "vinedb",
-        {"lib.rs": "mod a; pub mod http; pub use a::A;", "a.rs": "use engine::Index;\npub struct A;\npub fn f() { axum::serve(); }",
-         "http/mod.rs": "mod routes;", "http/routes.rs": "use axum::Router;\nuse crate::A;\nuse crate::a::f;\nuse storage::Filter;"},
+        {"lib.rs": "mod a; pub mod open; pub mod http; pub use a::A;", "a.rs": "use engine::Index;\npub struct A;\npub fn f() { axum::serve(); }",
+         "http/mod.rs": "mod routes;", "http/routes.rs": "use axum::Router;\nuse crate::a::A;\nuse crate::a::f;\nuse storage::Filter;\nuse crate::open::O;",
+         "open.rs": "pub struct O;"},
         ["a.rs:3: axum::serve", "http/routes.rs:3: crate::a::f is private", "http/routes.rs:4: storage::Filter names the crate"],
     ),
 }

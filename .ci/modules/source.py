@@ -167,13 +167,15 @@ class Parser:
             elif word == "self" and path:
                 name = path[-1]
             elif word != "::":
-                path.append(word)
                 name = word
+                # `use ::name` leads to a crate, whatever modules there are
+                path.append(f"::{word}" if self.word(-2) == "::" and not path else word)
         if path and name:
             yield path, name
 
     def code_path(self, module):
-        path, line = [self.word()], self.words[self.at][1]
+        outside = self.word(-1) == "::" and not re.match(r"\w|>", self.word(-2))
+        path, line = [f"::{self.word()}" if outside else self.word()], self.words[self.at][1]
         self.at += 1
         while self.word() == "::" and re.match(r"[A-Za-z_]", self.word(1)):
             path.append(self.word(1))

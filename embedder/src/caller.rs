@@ -1,7 +1,7 @@
-//! Who waits for the vectors of the texts that a thread submits, so that texts are dropped once nobody does.
+//! Cancellation: who waits for the texts that a thread submits, so that they are dropped once nobody does.
 //!
-//! A thread's caller is known to it alone, and only as long as [`Caller::attend`] runs: nothing has to be handed through the
-//! layers between whoever knows that a client left and whoever queues its texts. No locks; leaving is for good.
+//! A thread's caller is a thread-local, set while [`Caller::attend`] runs, so that no layer between whoever notices that a
+//! client left and whoever queues its texts has to pass it on. No locks; leaving is final.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -11,7 +11,7 @@ thread_local! {
     static CURRENT: RefCell<Caller> = RefCell::default();
 }
 
-/// Somebody who waits for vectors, and may leave: then texts of theirs that have not had their turn are withdrawn.
+/// Somebody who waits for vectors and may leave; their texts that are still queued are then withdrawn.
 ///
 /// ```
 /// use vinedb_embedder::Caller;
@@ -26,20 +26,20 @@ thread_local! {
 pub struct Caller(Arc<AtomicBool>);
 
 impl Caller {
-    /// The one on whose behalf this thread works; outside of [`attend`](Self::attend) one that never leaves.
+    /// The caller that this thread works for; outside of [`attend`](Self::attend), one that never leaves.
     #[must_use]
     pub fn current() -> Self {
         CURRENT.with_borrow(Self::clone)
     }
 
-    /// Does work on this thread on the caller's behalf.
+    /// Runs `work` on this thread on the caller's behalf.
     pub fn attend<T>(&self, work: impl FnOnce() -> T) -> T {
         let before = CURRENT.replace(self.clone());
         let _restored = Restored(before);
         work()
     }
 
-    /// Says that nobody waits any more.
+    /// Cancels: nobody waits any more.
     pub fn leave(&self) {
         self.0.store(true, Ordering::Release);
     }
@@ -51,7 +51,7 @@ impl Caller {
     }
 }
 
-/// Puts back who was attended before, after a panic too.
+/// Restores the previous caller, after a panic too.
 struct Restored(Caller);
 
 impl Drop for Restored {

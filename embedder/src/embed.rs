@@ -1,7 +1,7 @@
-//! What an embedder is: texts go in by [`Embed::submit`], rows come out of [`Pending::wait`].
+//! The interface of embedders: texts go in by [`Embed::submit`], rows come out of [`Pending::wait`].
 //!
-//! Invariant: [`Embeddings`] is always whole, `rows * dimension` values and one `truncated` mark per row.
-//! Nothing here knows of models, threads or files.
+//! Invariant: [`Embeddings`] holds `rows * dimension` values and one `truncated` flag per row. Nothing here knows of models,
+//! threads or files.
 
 use crate::caller::Caller;
 use crate::error::{Error, Result};
@@ -10,13 +10,13 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-/// How often who waits looks whether their [`Caller`] left.
+/// How often a waiting thread checks whether its [`Caller`] left.
 pub(crate) const LOOK: Duration = Duration::from_millis(100);
 
-/// What a text is for: it decides the prompt prefix and the place in the queue.
+/// What a text is for, which decides its prompt and its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Purpose {
-    /// Somebody waits for it: query prefix, ahead of every document in the queue.
+    /// Somebody waits for it: query prefix, ahead of every queued document.
     Query,
     /// Bulk: document prefix, whenever no query waits, and along with queries in at least every fifth batch.
     Document,
@@ -24,22 +24,22 @@ pub enum Purpose {
 
 /// Text in, vectors out.
 pub trait Embed: Send + Sync {
-    /// What the vectors depend on; a collection is locked to it.
+    /// What the vectors depend on; vectors of different identities must not be mixed.
     fn identity(&self) -> &Identity;
 
-    /// Tokens of a document that the model reads, special tokens and prompt not counted; the rest of a longer one is cut off.
+    /// How many tokens of a document the model reads, special tokens and prompt not counted; longer ones are truncated.
     fn room(&self) -> usize;
 
-    /// Where each token of `text` begins, in bytes, ascending; special tokens and prompt left out.
+    /// The byte offset of each token of `text`, ascending; special tokens and prompt left out.
     ///
     /// # Errors
-    /// What the tokenizer says of the text.
+    /// [`Error::Tokenize`].
     fn tokens(&self, text: &str) -> Result<Vec<usize>>;
 
-    /// Queues `texts`; the rows come through [`Pending`], in the order of `texts`. Empty texts are legal.
+    /// Queues `texts`; [`Pending`] returns the rows in their order. Empty texts are allowed.
     ///
-    /// Tokenizes in the caller's thread and never waits for the model itself: documents wait while the queue is full,
-    /// queries are refused then. The texts are those of [`Caller::current`], and are withdrawn when they leave.
+    /// Tokenizes on the calling thread. While the queue is full, documents block (back-pressure) and queries are refused. The
+    /// texts belong to [`Caller::current`] and are withdrawn when it leaves.
     ///
     /// # Errors
     /// [`Error::Overloaded`] when the queue of queries is full, [`Error::Text`] when a text cannot be tokenized,
@@ -66,8 +66,8 @@ pub struct Embeddings {
 }
 
 impl Embeddings {
-    /// Rows of `dimension` values each, row after row in `data`, with one mark in `truncated` per row: whether the text
-    /// was longer than the model takes, so that the vector speaks of its beginning only.
+    /// Rows of `dimension` values in `data`, with a flag per row in `truncated`: whether the text was longer than the model
+    /// reads, so that the vector stands for its beginning only.
     ///
     /// # Errors
     /// [`Error::Ragged`] unless `data` holds `truncated.len() * dimension` values.
@@ -88,7 +88,7 @@ impl Embeddings {
         })
     }
 
-    /// Says how many tokens the model read for all rows together.
+    /// Sets how many tokens the model read for all rows together.
     #[must_use]
     pub fn with_tokens(mut self, tokens: usize) -> Self {
         self.tokens = tokens;
@@ -113,7 +113,7 @@ impl Embeddings {
         self.truncated.len()
     }
 
-    /// Whether there is no row.
+    /// Whether there are no rows.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.truncated.is_empty()
@@ -122,7 +122,7 @@ impl Embeddings {
     /// Row `index`, from 0.
     ///
     /// # Panics
-    /// If `index` is not below [`len`](Self::len), as slices do.
+    /// If `index` is out of range.
     #[must_use]
     pub fn row(&self, index: usize) -> &[f32] {
         &self.data[index * self.dimension..(index + 1) * self.dimension]
@@ -145,7 +145,7 @@ impl Embeddings {
         self.data
     }
 
-    /// Per row, whether the text was cut to the model's maximum length.
+    /// Per row, whether the text was truncated to the model's maximum length.
     #[must_use]
     pub fn truncated(&self) -> &[bool] {
         &self.truncated
@@ -155,7 +155,7 @@ impl Embeddings {
 /// One row of a submission, as a worker answers it.
 pub(crate) type Answer = (usize, Result<Vec<f32>, Arc<Error>>);
 
-/// The rows of a submission that are still to come. Dropping it withdraws the texts that have not had their turn.
+/// The pending rows of a submission. Dropping it withdraws the texts that are still queued.
 #[derive(Debug)]
 #[must_use = "dropping it withdraws the texts"]
 pub struct Pending(State);
@@ -172,13 +172,13 @@ struct Waiting {
     truncated: Vec<bool>,
     tokens: usize,
     answers: Receiver<Answer>,
-    /// Queued texts hold this weakly: gone means that nobody waits for them.
+    /// Queued texts hold a weak reference; once it is dead, nobody waits for them.
     _pending: Arc<()>,
     caller: Caller,
 }
 
 impl Pending {
-    /// Rows that are there already, for embedders without a queue.
+    /// Rows that are ready, for embedders without a queue.
     pub fn ready(embeddings: Embeddings) -> Self {
         Self(State::Ready(embeddings))
     }
@@ -199,7 +199,7 @@ impl Pending {
         }))
     }
 
-    /// Says how many tokens the texts have together.
+    /// Sets how many tokens the texts have together.
     pub(crate) fn with_tokens(mut self, tokens: usize) -> Self {
         if let State::Waiting(waiting) = &mut self.0 {
             waiting.tokens = tokens;
@@ -207,7 +207,7 @@ impl Pending {
         self
     }
 
-    /// Waits until every row is there.
+    /// Waits for all rows.
     ///
     /// # Errors
     /// [`Error::Text`] for the first text that failed, [`Error::Closed`] when the embedder was dropped meanwhile,
@@ -233,7 +233,7 @@ impl Waiting {
         Ok(embeddings.with_tokens(self.tokens))
     }
 
-    /// The next answer; an error once the caller left, which also ends the channel of texts that were skipped for that.
+    /// The next answer; an error once the caller left, which also closes the channel of withdrawn texts.
     fn next(&self) -> Result<Answer> {
         loop {
             match self.answers.recv_timeout(LOOK) {
@@ -300,7 +300,10 @@ mod tests {
     #[test]
     fn a_block_that_is_no_matrix_is_refused() {
         let error = Embeddings::new(2, vec![0.0; 3], vec![false; 2]).unwrap_err();
-        assert_eq!(error.to_string(), "3 values are no 2 rows of dimension 2");
+        assert_eq!(
+            error.to_string(),
+            "3 values do not make 2 rows of dimension 2"
+        );
         assert!(Embeddings::new(3, vec![], vec![]).unwrap().is_empty());
     }
 }

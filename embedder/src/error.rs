@@ -1,19 +1,19 @@
 //! Everything that can go wrong between a text and its vector.
 //!
-//! Each variant carries facts; the sentence that a user reads is written once, in its `#[error]` line, and says what was
-//! found, what was expected and what to do. What other crates report is boxed, so none of their types is part of ours.
+//! Each variant carries facts; its message stands once, in the `#[error]` line, and says what was found, what was expected and
+//! what to do. Errors of other crates are boxed, so that none of their types is part of this interface.
 
 use std::any::Any;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// What another crate reported: the cause of an [`Error`].
+/// Another crate's error: the cause of an [`Error`].
 pub type Cause = Box<dyn std::error::Error + Send + Sync>;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a model could not be opened or a text not be embedded.
+/// Why a model could not be opened, or a text could not be embedded.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The ONNX Runtime library is not where it should be.
@@ -54,13 +54,13 @@ pub enum Error {
         /// What the operating system says.
         source: std::io::Error,
     },
-    /// A model is to be made where there is something already.
-    #[error("there is something at {} already; give the model another name, or remove that first", path.display())]
+    /// Something exists where a model is to be made.
+    #[error("{} exists already; give the model another name, or remove it first", path.display())]
     Exists {
         /// Where.
         path: PathBuf,
     },
-    /// A file of the model is no JSON of the expected shape, or no tokenizer.
+    /// A file of the model is not JSON of the expected shape, or not a tokenizer.
     #[error("cannot make sense of {}: {source}; put the file of the model's own distribution there", path.display())]
     Unreadable {
         /// The file.
@@ -80,17 +80,17 @@ pub enum Error {
         /// The field of [`ModelOptions`](crate::ModelOptions) that settles it, where one does.
         option: Option<&'static str>,
     },
-    /// No pooling of this name is known.
+    /// The pooling is unknown.
     #[error(
-        "the pooling {given:?} is unknown; there are \"cls\", \"max\", \"mean\", \"mean_sqrt_len_tokens\", \"weightedmean\" and \"lasttoken\", \
-        lists of these, and \"model\" where the ONNX file pools by itself"
+        "the pooling {given:?} is unknown; use one of \"cls\", \"max\", \"mean\", \"mean_sqrt_len_tokens\", \"weightedmean\" and \"lasttoken\", \
+        a list of these, or \"model\" where the ONNX file pools by itself"
     )]
     UnknownPooling {
         /// The name given.
         given: String,
     },
-    /// The ONNX Runtime library exists and does not load.
-    #[error("cannot load the ONNX Runtime library {}: {source}; it takes version 1.17 or later for this processor", path.display())]
+    /// The ONNX Runtime library does not load.
+    #[error("cannot load the ONNX Runtime library {}: {source}; version 1.17 or later for this processor is needed", path.display())]
     RuntimeLoad {
         /// The library.
         path: PathBuf,
@@ -108,7 +108,7 @@ pub enum Error {
         /// The one asked for.
         asked: PathBuf,
     },
-    /// ONNX Runtime does not take the model.
+    /// ONNX Runtime cannot load the model.
     #[error("ONNX Runtime cannot load {}: {source}", path.display())]
     ModelLoad {
         /// The ONNX file.
@@ -127,11 +127,9 @@ pub enum Error {
         expected: &'static str,
     },
     /// The queue of queries is full.
-    #[error(
-        "{queued} queries are waiting for the model, where {limit} is the limit: try again in a moment"
-    )]
+    #[error("{queued} queries are queued, and {limit} is the limit: try again in a moment")]
     Overloaded {
-        /// How many wait.
+        /// How many are queued.
         queued: usize,
         /// How many may.
         limit: usize,
@@ -175,7 +173,7 @@ pub enum Error {
         /// What.
         value: f32,
     },
-    /// Code below panicked on a text; its session is replaced.
+    /// Tokenizer or model panicked on a text; the session is reopened.
     #[error("the {part} panicked on it: {message}")]
     Panicked {
         /// Tokenizer, model or worker.
@@ -183,14 +181,14 @@ pub enum Error {
         /// What the panic said.
         message: String,
     },
-    /// The embedder was dropped, or lost its last session, before the text's turn came.
+    /// The embedder was dropped, or lost its last session, before the text was embedded.
     #[error("the embedder was closed before the text was embedded")]
     Closed,
-    /// The [`Caller`](crate::Caller) left before the text's turn came.
-    #[error("nobody waited for the text any more, so it was not embedded")]
+    /// The [`Caller`](crate::Caller) left before the text was embedded.
+    #[error("the caller left before the text was embedded")]
     Withdrawn,
-    /// Rows that do not make a matrix.
-    #[error("{values} values are no {rows} rows of dimension {dimension}")]
+    /// Values that do not make whole rows.
+    #[error("{values} values do not make {rows} rows of dimension {dimension}")]
     Ragged {
         /// How many values were given.
         values: usize,

@@ -11,10 +11,11 @@ use crate::identity::Identity;
 use crate::pool;
 use crate::settings::PoolingMode;
 
-/// Words per text; the rest of a longer text is cut off.
+/// Words per text; longer texts are truncated.
 const MAX_WORDS: usize = 512;
 
-/// See the module's documentation: deterministic, no model, for tests and examples only.
+/// A deterministic embedder without a model, for tests and examples only: texts that share words get similar vectors (a random
+/// projection of the bag of words; Achlioptas, "Database-friendly random projections", 2003).
 #[derive(Debug, Clone)]
 pub struct HashEmbedder {
     identity: Identity,

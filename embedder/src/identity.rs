@@ -1,7 +1,7 @@
-//! What vectors depend on, as a collection stores it: two embedders with equal identities give the same vectors.
+//! What vectors depend on: two embedders with equal identities give the same vectors.
 //!
 //! The hash covers the weights, the tokenizer and every setting below, so a changed file is another model even under the
-//! same name. How the files are read is `settings.rs`' matter.
+//! same name.
 
 use crate::error::{Error, Result};
 use crate::settings::Pooling;
@@ -12,22 +12,22 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-/// A model with everything that changes its vectors.
+/// A model with everything that affects its vectors.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Identity {
-    /// What users call it, such as `all-MiniLM-L6-v2`.
+    /// The model's name, such as `all-MiniLM-L6-v2`.
     pub name: String,
     /// SHA-256 (hexadecimal) over `model.onnx` (and its external data), `tokenizer.json`, the weights of later layers and the
     /// settings below.
     pub hash: String,
-    /// Components per vector, after what a Matryoshka model's vectors are cut to.
+    /// Components per vector, after a Matryoshka cut.
     pub dimension: usize,
     /// How token states become one vector.
     pub pooling: Pooling,
     /// Whether vectors are scaled to length 1.
     pub normalize: bool,
-    /// Tokens per text, special tokens included; the rest of a longer text is cut off.
+    /// Tokens per text, special tokens included; longer texts are truncated.
     pub max_length: usize,
     /// Put before every query.
     pub query_prefix: String,
@@ -59,7 +59,7 @@ pub(crate) fn of(name: &str, settings: &Settings) -> Result<Identity> {
     })
 }
 
-/// Every part goes in with its length, so that no two different inputs run together.
+/// Every part is hashed with its length, so that different inputs cannot run together.
 fn hash(settings: &Settings) -> Result<String> {
     let mut digest = Sha256::new();
     for path in settings.hashed_files() {

@@ -1,13 +1,14 @@
 //! Text in, vectors out.
 //!
-//! [`OnnxEmbedder`] runs a BERT-family model folder, as sentence-transformers or Optimum write it, on ONNX Runtime: texts from many
-//! callers share batches of similar length, queries go ahead of bulk work, and a text's vector is the same alone and in
-//! any batch. [`OnnxReranker`] serves a cross-encoder in the same way. [`Embed`] is what the rest of the database sees, [`Identity`] what a collection is locked to.
+//! [`OnnxEmbedder`] runs a BERT-family model on ONNX Runtime, from a folder as sentence-transformers or Optimum write it, or
+//! from a bare ONNX file with a tokenizer ([`ModelOptions`] say the rest). Texts from many callers share batches of similar
+//! length, queries overtake bulk work, and a text's vector is the same alone and in any batch. [`OnnxReranker`] serves
+//! cross-encoders in the same way. [`Embed`] is their interface, [`Identity`] what their vectors depend on.
 //!
 //! ```
 //! use vinedb_embedder::{Embed, HashEmbedder, Purpose};
 //!
-//! let embedder = HashEmbedder::new(64); // a stand-in; `OnnxEmbedder::open` takes a model
+//! let embedder = HashEmbedder::new(64); // no model; `OnnxEmbedder::open` takes one
 //! let rows = embedder.embed(&["a dry white", "a dry white wine", "gear oil"], Purpose::Document)?;
 //! let dot = |a: &[f32], b: &[f32]| a.iter().zip(b).map(|(a, b)| a * b).sum::<f32>();
 //! assert_eq!((rows.len(), rows.dimension()), (3, 64));
@@ -15,10 +16,9 @@
 //! # Ok::<(), vinedb_embedder::Error>(())
 //! ```
 //!
-//! [`convert`] makes the file that is run: an ONNX model from `config.json` and `model.safetensors`, and one in 8 bits from
-//! one in 32-bit floats.
+//! [`convert`] makes an ONNX model of `config.json` and `model.safetensors`, and one in 8 bits of one in 32-bit floats.
 //!
-//! It downloads nothing and reads no environment variable: where model and runtime lie is the caller's to say.
+//! Nothing is downloaded and no environment variable is read: the caller names the model's folder and the runtime's library.
 #![forbid(unsafe_code)]
 
 mod caller;
@@ -47,3 +47,8 @@ pub use model::{OnnxEmbedder, Options, room};
 pub use passages::{Border, Chunk, MIN_PASSAGE_TOKENS, passages};
 pub use reranker::OnnxReranker;
 pub use settings::{ModelOptions, Pooling, PoolingMode};
+
+/// The README's example compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -1,7 +1,7 @@
 //! The public handle: a model folder and an ONNX Runtime library become an [`Embed`].
 //!
-//! Texts are tokenized in the caller's thread, in parts, so that the model works on the first while the next are made
-//! ready. Sessions belong to the workers.
+//! Texts are tokenized on the calling thread, in parts, so that the model works on the first while the next are prepared.
+//! Sessions belong to the workers.
 
 use crate::caller::Caller;
 use crate::embed::{Answer, Embed, Embeddings, Pending, Purpose};
@@ -21,44 +21,43 @@ use std::time::Duration;
 /// Texts that are tokenized before the first of them is queued.
 pub(crate) const PART: usize = 128;
 
-/// How the model is run. It changes speed and memory, and of vectors no more than rounding.
+/// How the model is run: speed and memory. Vectors change by rounding at most.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct Options {
-    /// Sessions at most, each with its own threads and memory (some 100 MB for a small model). 0, the default: as many as
-    /// the cores give when each takes its `threads`. The first is opened at once, the others when texts wait.
+    /// The most sessions, each with its own threads and memory (some 100 MB for a small model). 0, the default: cores divided
+    /// by `threads`. The first is opened at once, the others when texts queue.
     pub sessions: usize,
-    /// Sessions more that queries may use while documents are embedded; 1 by default. A query then shares the cores with what
-    /// runs, rather than to wait until a batch of documents is through. Opened when a query first waits for one, with as much
-    /// memory as the others; 0 spares that.
+    /// Additional sessions for queries while documents are embedded; 1 by default. A query then shares the cores instead of
+    /// waiting for a batch of documents to end. Opened when a query first waits for one, and as large as the others; 0 saves
+    /// that memory.
     pub query_sessions: usize,
     /// Threads per session; 1 by default. Sessions side by side embed more texts per second; more threads answer a single
     /// long text sooner.
     pub threads: usize,
-    /// Whether threads of a session wait for each other busily; false by default. With several threads it gives the
-    /// quickest answer to one text after another, and keeps their cores at work between texts too.
+    /// Whether a session's threads spin while they wait for each other; false by default. With several threads it gives the
+    /// lowest latency for one text after another, and keeps their cores busy between texts too.
     pub spin: bool,
-    /// How far the embedding of documents makes way for all else that the machine does, as nice(1) has it: from 0, not at
-    /// all, to 19; 10 by default. Queries have the priority of their callers.
+    /// The niceness of threads that embed documents, as in nice(1): from 0 to 19, 10 by default. Queries have the priority of
+    /// their callers. Linux only.
     pub nice: u8,
-    /// Texts per batch at most; 256 by default.
+    /// The most texts per batch; 256 by default.
     pub batch_texts: usize,
-    /// Tokens per batch at most, padding included; 256 by default. More make a query wait longer behind a bulk import, and gain
-    /// nothing: of 256, 512, 1024 and 2048, the smallest embedded the most texts per second of processor time.
+    /// The most tokens per batch, padding included; 256 by default. More make a query wait longer behind a bulk import and gain
+    /// nothing: of 256, 512, 1024 and 2048, the smallest embedded the most texts per second of CPU time.
     pub token_budget: usize,
-    /// Milliseconds that a batch may take; 100 by default. Batches get smaller than `token_budget` where the model is measured
-    /// to be slower, so that a query never waits long behind one. A text that takes longer goes alone.
+    /// Milliseconds that a batch may take; 100 by default. For a slower model, as measured, batches are smaller than
+    /// `token_budget`, so that a query never waits long behind one. A text that takes longer goes alone.
     pub batch_ms: u64,
-    /// Milliseconds that a text may wait for others to fill its batch; 0 by default: texts that come while a batch runs share
+    /// Milliseconds that a text may wait for others to fill its batch; 0 by default: texts that arrive while a batch runs share
     /// the next one anyway, and waiting gains nothing on CPUs.
     pub wait_ms: u64,
-    /// Texts that may wait, documents and queries apart; 4096 by default. More queries are refused, more documents wait
-    /// in their callers.
+    /// The length of each of the two queues, in texts; 4096 by default. Beyond it queries are refused, and documents block
+    /// their callers (back-pressure).
     pub queue_texts: usize,
-    /// For a program that embeds a text or two and ends; false by default. ONNX Runtime does not rewrite the model for
-    /// speed, and no text is tried beforehand: the default model opens in a sixth of the time, and each short text takes
-    /// four times as long. Vectors differ from the others by rounding only, of which models in 8 bits make more: a cosine
-    /// of some 0.9999.
+    /// For a program that embeds a text or two and exits; false by default. Skips ONNX Runtime's graph optimization and the
+    /// trial run: all-MiniLM-L6-v2 opens in a sixth of the time, and each short text takes four times as long. Vectors differ
+    /// by rounding, which is more in 8 bits: a cosine of some 0.9999.
     pub quick_start: bool,
 }
 
@@ -141,7 +140,7 @@ impl Options {
     }
 }
 
-/// A BERT-family model, run by ONNX Runtime. Dropping it ends its threads; texts still queued are given up.
+/// A BERT-family model, run by ONNX Runtime. Dropping it joins its threads; queued texts fail with [`Error::Closed`].
 pub struct OnnxEmbedder {
     identity: Identity,
     tokenizer: TextTokenizer,
@@ -158,7 +157,7 @@ impl OnnxEmbedder {
         options.validate()?;
         let settings = Settings::read(dir)?;
         let open = opener(&settings, runtime, options)?;
-        // The session takes longest: tokenizer and hash are made ready beside it.
+        // The session takes longest: tokenizer and hash are prepared meanwhile.
         let (session, tokenizer, identity) = std::thread::scope(|scope| {
             let session = scope.spawn(&open);
             let tokenizer = TextTokenizer::open(&settings);
@@ -197,7 +196,7 @@ impl OnnxEmbedder {
         texts.iter().enumerate().map(encode).collect()
     }
 
-    /// The vector of one text, made in this thread where that is possible.
+    /// Embeds one text, on the calling thread where that is possible.
     fn embed_one(&self, text: &str, purpose: Purpose) -> Result<Embeddings> {
         if Caller::current().has_left() {
             return Err(Error::Withdrawn);
@@ -249,7 +248,7 @@ pub fn room(dir: &Path) -> Result<usize> {
     Ok(TextTokenizer::open(&Settings::read(dir)?)?.document_room())
 }
 
-/// One run on an empty text: weights and settings that do not fit each other show now, not at the first query.
+/// A trial run on an empty text, so that weights and settings that do not fit show now, not at the first query.
 pub(crate) fn probe(session: &mut Run, empty: &Encoding) -> Result<()> {
     session(&[empty]).map(drop)
 }

@@ -1,8 +1,8 @@
-//! Long texts in passages: which bytes of a text are embedded together.
+//! Cuts long texts into passages: which bytes of a text are embedded together.
 //!
-//! Where to cut is decided by where tokens begin, and knows of no model. Invariants: passages come in the order of the text and
-//! each ends behind the one before; they begin and end between characters; every character that is not blank is in one; none
-//! has more tokens than asked for, unless one character alone has. It embeds nothing.
+//! Cuts depend on the offsets of tokens alone, not on a model. Invariants: passages are in the order of the text and each ends
+//! behind the one before; they begin and end on character boundaries; every character that is not white space is in one;
+//! none has more tokens than the limit, unless a single character has. It embeds nothing.
 
 use crate::embed::Embed;
 use crate::error::Result;
@@ -12,20 +12,20 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// The fewest tokens that a passage may be limited to.
 pub const MIN_PASSAGE_TOKENS: usize = 8;
-/// Bytes that count as a token even where there are fewer tokens, as in pages of blanks or a word that is unknown as a whole:
-/// the model reads no further than so many.
+/// Bytes that count as one token even where there are fewer tokens, as in pages of white space or a word that is unknown as a
+/// whole: the model reads no further than that.
 const LONGEST_TOKEN: usize = 512;
-/// Bytes in which sentences are looked for at a time; few are longer.
+/// The window, in bytes, in which sentences are searched; few are longer.
 const WINDOW: usize = 1024;
 
-/// How long texts are cut into passages, each of which gets a vector of its own. In JSON: `{"tokens", "overlap"?, "at"?}`.
+/// How long texts are cut into passages with a vector each. In JSON: `{"tokens", "overlap"?, "at"?}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Chunk {
-    /// Tokens of a passage at most, special tokens and prompt not counted: from 8 to what the model reads.
+    /// The most tokens of a passage, special tokens and prompt not counted: from 8 to what the model reads.
     pub tokens: usize,
-    /// Tokens of the end of a passage with which the next one begins, at most half of `tokens`. At sentence and paragraph
-    /// borders it is whole sentences that fit into so many. Default: 0.
+    /// How many tokens two neighbouring passages share, at most half of `tokens`. At sentence and paragraph borders, as many
+    /// whole sentences as fit. Default: 0.
     #[serde(default)]
     pub overlap: usize,
     /// Where texts are preferably cut. Default: between sentences.
@@ -33,25 +33,25 @@ pub struct Chunk {
     pub at: Border,
 }
 
-/// Where a text is preferably cut. Where there is no such border within a passage's tokens, it is cut at the next lesser one.
+/// Where a text is preferably cut. A passage without such a border is cut at the next lesser one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Border {
     /// Between tokens, and between words where one ends nearby.
     Token,
-    /// Between sentences, as Unicode tells them (UAX #29); a line that goes on in lower case does not end one.
+    /// Between sentences, as Unicode defines them (UAX #29); a line break before lower case does not end one.
     #[default]
     Sentence,
-    /// Between paragraphs, which blank lines part.
+    /// Between paragraphs, at blank lines.
     Paragraph,
 }
 
 /// Where `text` is to be cut into passages, as ranges of its bytes without blanks at their ends: at least one.
 ///
-/// A passage by itself may have other tokens than within its text, so each is counted by itself, and cut again if need be.
+/// A passage may tokenize differently by itself than within its text, so each is counted alone and cut again if it is too long.
 ///
 /// # Errors
-/// What the model's tokenizer says of the text.
+/// [`Error::Tokenize`](crate::Error::Tokenize).
 pub fn passages(model: &dyn Embed, text: &str, chunk: &Chunk) -> Result<Vec<Range<usize>>> {
     let again = Chunk {
         overlap: 0,
@@ -63,9 +63,10 @@ pub fn passages(model: &dyn Embed, text: &str, chunk: &Chunk) -> Result<Vec<Rang
     while let Some(passage) = open.pop() {
         let words = &text[passage.clone()];
         let tokens = counted(words, &model.tokens(words)?);
-        let parts = match tokens.len() > chunk.tokens {
-            true => cut(words, &tokens, &again),
-            false => Vec::new(),
+        let parts = if tokens.len() > chunk.tokens {
+            cut(words, &tokens, &again)
+        } else {
+            Vec::new()
         };
         if parts.len() < 2 {
             passages.push(passage);
@@ -77,7 +78,8 @@ pub fn passages(model: &dyn Embed, text: &str, chunk: &Chunk) -> Result<Vec<Rang
     Ok(passages)
 }
 
-/// Where what counts as a token begins: ascending, and between characters. Several tokens of one character begin with it.
+/// The offsets of whatever counts as a token: ascending, on character boundaries. Several tokens of one character share its
+/// offset.
 fn counted(text: &str, tokens: &[usize]) -> Vec<usize> {
     let mut starts = Vec::with_capacity(tokens.len() + 1);
     let mut last = 0;
@@ -91,7 +93,7 @@ fn counted(text: &str, tokens: &[usize]) -> Vec<usize> {
         last = token;
     }
     starts.pop();
-    // What stands before the first token goes with it.
+    // Whatever stands before the first token belongs to it.
     match starts.first_mut() {
         Some(first) => *first = 0,
         None => starts.push(0),
@@ -110,7 +112,7 @@ fn cut(text: &str, starts: &[usize], chunk: &Chunk) -> Vec<Range<usize>> {
     while end < starts.len() {
         end = cutter.end(from, end);
         let passage = trimmed(text, place(from)..place(end));
-        // Behind blanks at the end of the text there may be nothing that the one before lacks.
+        // A last passage of white space alone adds nothing.
         let last = passages.last().map_or(0, |last: &Range<usize>| last.end);
         if passage.end > last && !passage.is_empty() {
             passages.push(passage);
@@ -145,14 +147,18 @@ enum Level {
 /// The level before each token.
 fn levels(text: &str, starts: &[usize], at: Border) -> Vec<Level> {
     let mut levels = vec![Level::Word];
-    levels.extend(starts.windows(2).map(|pair| match pair[0] == pair[1] {
-        true => Level::Inside,
-        false if is_between_words(text, pair[1]) => Level::Word,
-        false => Level::Token,
+    levels.extend(starts.windows(2).map(|pair| {
+        if pair[0] == pair[1] {
+            Level::Inside
+        } else if is_between_words(text, pair[1]) {
+            Level::Word
+        } else {
+            Level::Token
+        }
     }));
     let mut raise = |border: usize, level: Level| {
         let behind = starts.partition_point(|start| *start < border);
-        // Some tokenizers have the blank before a word be of its token, which then begins before the sentence does.
+        // Some tokenizers count the space before a word to its token, which then begins before the sentence does.
         let is_first = |token: &usize| text[starts[*token]..border].trim().is_empty();
         let token = behind.checked_sub(1).filter(is_first).unwrap_or(behind);
         if let Some(before) = levels.get_mut(token) {
@@ -177,8 +183,8 @@ fn is_between_words(text: &str, at: usize) -> bool {
 
 /// Where sentences begin, behind the first. Unicode ends one at every line; lines of wrapped text that go on in lower case do not.
 ///
-/// They are looked for window by window, since looking for them takes the square of what stands between them. A sentence that
-/// reaches the end of a window is looked at again from its beginning.
+/// The search goes window by window, since its time is quadratic in the distance between them. A sentence that reaches the end
+/// of a window is searched again from its beginning.
 fn sentences(text: &str) -> Vec<usize> {
     let (mut borders, mut at) = (Vec::new(), 0);
     while at < text.len() {
@@ -228,7 +234,7 @@ impl Cutter<'_> {
             let mut tokens = (behind + 1..=limit).rev();
             tokens.find(|token| self.levels[*token] >= level)
         };
-        // A word's end is worth a quarter of a passage, not more: some texts have no blanks between words.
+        // Looking for a word's end may cost a quarter of a passage, not more: some scripts have no spaces between words.
         let nearby = done.max(limit - self.chunk.tokens / 4);
         last(Level::Paragraph, done)
             .or_else(|| last(Level::Sentence, done))
@@ -243,9 +249,10 @@ impl Cutter<'_> {
         let earliest = end.saturating_sub(self.chunk.overlap).max(from + 1);
         if self.levels[end] < Level::Sentence {
             let word = self.first(earliest..end, Level::Word);
-            return match word < end {
-                true => word,
-                false => self.first(earliest..end, Level::Token),
+            return if word < end {
+                word
+            } else {
+                self.first(earliest..end, Level::Token)
             };
         }
         let ends_well = |start: &usize| {

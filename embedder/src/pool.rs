@@ -1,17 +1,16 @@
-//! From token states to one vector per text, and to length 1. Pure functions over slices.
+//! Pooling and normalization, as pure functions over slices: from token states to one vector per text.
 //!
-//! As in sentence-transformers' `Pooling` and `Normalize` modules: means count special tokens and leave out padding; weights
-//! are positions in the whole text, a prompt that is left out included; a vector of length 0 stays 0.
+//! As in sentence-transformers' `Pooling` and `Normalize` modules: means include special tokens and exclude padding; weights
+//! are positions in the whole text, an excluded prompt included; a vector of length 0 stays 0.
 
 use crate::error::{Error, Result};
 use crate::settings::{Pooling, PoolingMode};
 use std::ops::Range;
 
-/// The smallest length that a vector is divided by, as in PyTorch's `normalize`.
+/// The least norm that a vector is divided by, as in PyTorch's `normalize`.
 const SMALLEST_NORM: f32 = 1e-12;
 
-/// The vector of a text whose token states are `states`: rows of `width` values, of which those in `tokens` count, at least
-/// one of them.
+/// Pools `states`, rows of `width` values, over the rows in `tokens`, of which there is at least one.
 pub(crate) fn pool(
     states: &[f32],
     tokens: Range<usize>,
@@ -58,7 +57,7 @@ impl Tokens<'_> {
         largest
     }
 
-    /// The sum of the states, each times its weight, divided by what `divisor` makes of the sum of the weights.
+    /// The weighted sum of the states, divided by `divisor` of the sum of the weights.
     fn mean(&self, weight: impl Fn(usize) -> f32, divisor: impl Fn(f32) -> f32) -> Vec<f32> {
         let mut sum = vec![0.0; self.width];
         let mut weights = 0.0;

@@ -1,8 +1,8 @@
-//! Cross-encoders: a model that reads a query and a text together and says how well they fit.
+//! Cross-encoders: models that read a query and a text together and score how well they match.
 //!
-//! Served as embedding models are: the same workers, lanes and batches, with pairs in the place of texts. Scores are those of
-//! sentence-transformers' `CrossEncoder` (5.7, `cross_encoder/model.py`): the one logit, through a sigmoid or what the model's
-//! files name instead.
+//! Served like embedding models, by the same workers, lanes and batches, with pairs in place of texts. Scores are those of
+//! sentence-transformers' `CrossEncoder` (5.7, `cross_encoder/model.py`): the one logit, through a sigmoid or the function
+//! that the model's files name.
 
 use crate::embed::{Pending, Purpose};
 use crate::error::{Error, Result};
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
-/// A cross-encoder, run by ONNX Runtime. Dropping it ends its threads.
+/// A cross-encoder, run by ONNX Runtime. Dropping it joins its threads.
 pub struct OnnxReranker {
     tokenizer: TextTokenizer,
     workers: Workers,
@@ -42,7 +42,7 @@ impl OnnxReranker {
         })
     }
 
-    /// How well each of `texts` fits `query`: larger is better. Goes ahead of documents that are being embedded.
+    /// Scores how well each of `texts` matches `query`: larger is better. Pairs go in the queries' lane, ahead of documents.
     ///
     /// # Errors
     /// [`Error::Overloaded`] when the queue is full, [`Error::Text`] for the first text that fails, [`Error::Closed`] when no

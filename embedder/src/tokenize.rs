@@ -1,8 +1,8 @@
 //! From text to token ids: prompt prefix, truncation to the model's own length, special tokens.
 //!
-//! Invariants: at least one and at most `max_length` tokens come out; a text costs time and memory up to a fixed number of
-//! bytes, whatever its length; a text's tokens depend on nothing but the text. What `tokenizer.json` says about truncation
-//! and padding is overridden: it is often not what the model was trained with.
+//! Invariants: a text has from one to `max_length` tokens; the bytes read of it are bounded, whatever its length; its tokens
+//! depend on nothing but the text. Truncation and padding of `tokenizer.json` are ignored: they are often not what the
+//! model was trained with.
 
 use crate::Purpose;
 use crate::error::{Error, Result};
@@ -13,13 +13,12 @@ use tokenizers::normalizers::{Lowercase, NormalizerWrapper, Sequence};
 use tokenizers::utils::truncation::{TruncationParams, truncate_encodings};
 use tokenizers::{PostProcessor, Tokenizer, TruncationDirection};
 
-/// Bytes per token that the first try reads: most texts have 3 to 5.
+/// Bytes per token read at first: most texts have 3 to 5.
 const FIRST_BYTES_PER_TOKEN: usize = 16;
-/// Bytes per token beyond which a text is cut off even though the tokens so far are few (such as words that are unknown
-/// as a whole, or pages of blanks).
+/// Bytes per token beyond which a text is truncated even if it has few tokens so far (words that are unknown as a whole, or
+/// pages of white space).
 const LAST_BYTES_PER_TOKEN: usize = 1024;
-/// Bytes that are tokenized at a time where all of a text's tokens are wanted: what a tokenizer makes of a text takes many times
-/// the text's memory.
+/// Bytes tokenized at a time where all tokens of a text are wanted: an encoding takes many times the text's memory.
 const PIECE: usize = 64 << 10;
 /// How far back a cut looks for white space.
 const LONGEST_WORD: usize = 256;
@@ -29,9 +28,9 @@ const LONGEST_WORD: usize = 256;
 pub(crate) struct Encoding {
     pub(crate) ids: Vec<u32>,
     pub(crate) type_ids: Vec<u32>,
-    /// How many of the first tokens are of a prompt that pooling leaves out; fewer than there are.
+    /// How many of the first tokens belong to a prompt that pooling excludes; fewer than there are.
     pub(crate) prompt: usize,
-    /// Whether part of the text was left out.
+    /// Whether the text was truncated.
     pub(crate) truncated: bool,
 }
 
@@ -40,7 +39,7 @@ pub(crate) struct TextTokenizer {
     tokenizer: Tokenizer,
     /// Tokens for the text itself, special tokens not counted.
     room: usize,
-    /// Those that the documents' prompt leaves of them.
+    /// `room` less the documents' prompt.
     document_room: usize,
     max_length: usize,
     query: Prompt,
@@ -66,7 +65,7 @@ impl TextTokenizer {
         Self::new(loaded, settings)
     }
 
-    /// Takes a loaded tokenizer, without what it says about truncation and padding.
+    /// Takes a loaded tokenizer, without its truncation and padding.
     fn new(mut tokenizer: Tokenizer, settings: &Settings) -> Result<Self> {
         if tokenizer
             .get_truncation()
@@ -104,7 +103,7 @@ impl TextTokenizer {
         self.document_room
     }
 
-    /// Where the tokens of `text` begin, in bytes: of all of it, without prompt and special tokens.
+    /// The byte offsets of all tokens of `text`, without prompt and special tokens.
     pub(crate) fn starts(&self, text: &str) -> Result<Vec<usize>> {
         let mut starts = Vec::new();
         let mut at = 0;
@@ -119,8 +118,8 @@ impl TextTokenizer {
 
     /// The tokens of `text` after its prefix.
     ///
-    /// A long text is read from its beginning, further and further until there are twice as many tokens as the model
-    /// takes: what lies beyond cannot change those before.
+    /// Of a long text, ever more is read until there are twice as many tokens as the model takes: the rest cannot change
+    /// those before.
     pub(crate) fn encode(&self, text: &str, purpose: Purpose) -> Result<Encoding> {
         let prompt = match purpose {
             Purpose::Query => &self.query,
@@ -225,7 +224,7 @@ impl Prompt {
         })
     }
 
-    /// How many tokens it takes, and one more that may come about where it meets the text.
+    /// How many tokens it takes, and one more that may arise where it meets the text.
     fn tokens(&self, tokenizer: &Tokenizer) -> Result<usize> {
         match self.prefix.as_str() {
             "" => Ok(0),
@@ -274,8 +273,8 @@ fn prefixed<'a>(prefix: &str, text: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// The beginning of `text`, at most `bytes` long: up to the last white space if there is one nearby, so that no word is
-/// halved, else up to the last whole character.
+/// The beginning of `text`, at most `bytes` long: up to the last white space if one is nearby, so that no word is split, else
+/// up to the last character boundary.
 fn head(text: &str, bytes: usize) -> &str {
     if text.len() <= bytes {
         return text;
@@ -288,7 +287,7 @@ fn head(text: &str, bytes: usize) -> &str {
     }
 }
 
-/// Runs the tokenizer's code and turns a panic in it into an error: no text may take the caller down.
+/// Runs the tokenizer and turns its panics into errors: no text may take the caller down.
 fn catch<T>(work: impl FnOnce() -> tokenizers::Result<T>) -> Result<T> {
     match catch_unwind(AssertUnwindSafe(work)) {
         Ok(result) => result.map_err(|source| Error::Tokenize { source }),

@@ -6,12 +6,21 @@
 use rusqlite::{Connection, OptionalExtension, Row};
 
 use crate::error::Fault;
-use crate::{Error, Label, Result, labels};
+use crate::{Error, Result};
 
 /// The most clusterings that a collection keeps: each adds work to every write.
 pub const MAX_CLUSTERINGS: usize = 64;
 /// The longest name of a clustering and of a cluster, in characters.
 const MAX_NAME: usize = 64;
+
+/// The cluster that a document belongs to.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Label {
+    /// the cluster's number, from 0
+    pub cluster: u32,
+    /// the document's distance to its centroid
+    pub distance: f32,
+}
 
 const CLUSTERINGS: &str =
     "SELECT id, name, about, sequence, saved_at FROM clusterings ORDER BY name";
@@ -145,7 +154,7 @@ pub(crate) fn centroids(connection: &Connection, id: i64) -> rusqlite::Result<Op
         .optional()
 }
 
-/// Saves a clustering with the labels of all documents, and gives its internal id.
+/// Saves a clustering without its labels, and gives its internal id.
 pub(crate) fn save(
     connection: &Connection,
     new: &NewClustering<'_>,
@@ -173,7 +182,6 @@ pub(crate) fn save(
     for (number, cluster) in new.clusters.iter().enumerate() {
         insert.execute((id, number, &cluster.name, &cluster.about))?;
     }
-    labels::insert_all(connection, id, new)?;
     Ok(id)
 }
 

@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension, Row};
 
+use crate::column::{blob, key};
 use crate::error::Fault;
 use crate::filter::Matcher;
 use crate::record::{NewDocument, Record, Removed, Written};
@@ -345,20 +346,6 @@ fn record(row: &Row<'_>, vectors: Option<&mut Vectors<'_>>) -> Result<Record, Fa
         metadata,
         vector,
     })
-}
-
-/// The key in the columns 1 and 2.
-pub(crate) fn key(row: &Row<'_>, id: i64) -> Result<Key, Fault> {
-    Key::from_columns(row.get(1)?, row.get(2)?).ok_or_else(|| {
-        Fault::Corrupt(format!(
-            "document {id} has a key that is no integer and is marked as one"
-        ))
-    })
-}
-
-pub(crate) fn blob<'r>(row: &'r Row<'_>, column: usize) -> Result<&'r [u8], Fault> {
-    let bytes = row.get_ref(column)?.as_blob();
-    bytes.map_err(|error| Fault::Corrupt(format!("column {column} is no blob: {error}")))
 }
 
 /// Reads every document and every vector, and fails at the first that cannot be.

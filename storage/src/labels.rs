@@ -5,9 +5,10 @@
 
 use rusqlite::{CachedStatement, Connection, Row};
 
+use crate::column::{blob, key};
 use crate::error::Fault;
 use crate::filter::Matcher;
-use crate::{Error, Key, NewClustering, Result, clusterings, documents};
+use crate::{Error, Key, Label, NewClustering, Result, clusterings};
 
 const INSERT: &str =
     "INSERT INTO labels (id, clustering, cluster, distance) VALUES (?1, ?2, ?3, ?4)";
@@ -20,15 +21,6 @@ const LABELLED_WITH_METADATA: &str =
     "SELECT documents.id, key, key_integer, cluster, distance, metadata
     FROM documents CROSS JOIN labels ON labels.id = documents.id AND clustering = ?1
     WHERE documents.id > ?2 ORDER BY documents.id";
-
-/// The cluster that a document belongs to.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Label {
-    /// the cluster's number, from 0
-    pub cluster: u32,
-    /// the document's distance to its centroid
-    pub distance: f32,
-}
 
 /// A document with its label in one clustering.
 #[derive(Debug, Clone, PartialEq)]
@@ -165,13 +157,13 @@ pub(crate) fn labelled(
     while found.len() < limit {
         let Some(row) = rows.next()? else { break };
         let id = row.get(0)?;
-        let fits = matcher.as_mut().map_or(Ok(true), |matcher| {
-            matcher.fits(id, documents::blob(row, 5)?)
-        })?;
+        let fits = matcher
+            .as_mut()
+            .map_or(Ok(true), |matcher| matcher.fits(id, blob(row, 5)?))?;
         if fits {
             found.push(Labelled {
                 id,
-                key: documents::key(row, id)?,
+                key: key(row, id)?,
                 label: label(row)?,
             });
         }

@@ -23,6 +23,7 @@
 
 mod check;
 mod clusterings;
+mod column;
 mod connection;
 mod documents;
 mod error;
@@ -41,11 +42,13 @@ mod store;
 mod vector;
 mod vectors;
 
-pub use clusterings::{Cluster, Clustering, MAX_CLUSTERINGS, NewClustering, check_clustering_name};
+pub use clusterings::{
+    Cluster, Clustering, Label, MAX_CLUSTERINGS, NewClustering, check_clustering_name,
+};
 pub use error::{Error, Result, Source};
 pub use filter::Filter;
 pub use key::Key;
-pub use labels::{Label, Labelled, NewLabels};
+pub use labels::{Labelled, NewLabels};
 pub use reader::Reader;
 pub use record::{
     MAX_DIMENSION, MAX_METADATA_DEPTH, Metadata, NewDocument, Passage, Record, Removed, Written,

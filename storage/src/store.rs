@@ -18,7 +18,7 @@ use crate::record::{MAX_DIMENSION, NewDocument, Removed, Written};
 use crate::seal::{self, Seal, Status};
 use crate::{
     Error, Key, NewClustering, NewLabels, Reader, Result, clusterings, connection, documents,
-    schema,
+    labels, schema,
 };
 
 /// What a store is opened for.
@@ -200,7 +200,9 @@ impl Store {
             .try_for_each(clusterings::check_cluster_name)?;
         self.write("save a clustering", |transaction| {
             let sequence = Status::read(transaction)?.sequence;
-            clusterings::save(transaction, clustering, sequence)
+            let id = clusterings::save(transaction, clustering, sequence)?;
+            labels::insert_all(transaction, id, clustering)?;
+            Ok(id)
         })
     }
 

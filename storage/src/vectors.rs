@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 
 use rusqlite::{CachedStatement, Connection, Row};
 
-use crate::documents::blob;
+use crate::column::blob;
 use crate::error::Fault;
 use crate::vector;
 

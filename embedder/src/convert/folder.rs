@@ -1,7 +1,7 @@
 //! A whole model folder made from another: its settings and its tokenizer, with a model file of the wanted precision.
 //!
-//! Invariant: the new folder appears whole, under a name that was free, or not at all. Of the source nothing is changed;
-//! taken over are the files that say how text becomes a vector, and left behind the weights in every format but ours.
+//! Invariant: the new folder appears complete, under a name that was free, or not at all. The source is not changed. Settings
+//! and tokenizer are copied; weights in other formats are not.
 
 use super::{Precision, from_safetensors, quantize, share};
 use crate::error::{Error, Result};
@@ -10,7 +10,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Endings of the files that say how text becomes a vector.
+/// Extensions of settings and tokenizer files.
 const KEPT: [&str; 3] = ["json", "txt", "model"];
 
 /// Makes the model folder `target`, which must not exist, from the folder `source`, in the layout of sentence-transformers
@@ -75,7 +75,7 @@ fn model(source: &Path, target: &Path, precision: Precision) -> Result<()> {
     }
 }
 
-/// Copies what says how text becomes a vector, from the folder and from its modules' folders.
+/// Copies settings and tokenizer, from the folder and from its modules' folders.
 fn copy(source: &Path, target: &Path) -> Result<()> {
     let read = |error: io::Error| Error::Io {
         path: source.to_owned(),

@@ -1,7 +1,7 @@
-//! Makes models: from the weights that a model is published with, or from its ONNX file, to the file that is run.
+//! Converts models: published weights to ONNX, and ONNX in 32-bit floats to 8 bits.
 //!
-//! Invariant: a file appears under its name only once it is whole; what cannot be converted is refused with what was found
-//! and what was expected, and nothing is written. The same input gives the same bytes, on every machine.
+//! Invariant: a file appears under its name only once it is complete; what cannot be converted is refused, and nothing is
+//! written. The same input gives the same bytes on every machine.
 
 mod builder;
 mod columns;
@@ -24,7 +24,7 @@ use std::fs::{self, File};
 use std::io::{BufWriter, IntoInnerError};
 use std::path::Path;
 
-/// In what a model's products are computed.
+/// The number format of a model's matrix products.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Precision {
@@ -84,7 +84,7 @@ fn read(path: &Path) -> Result<Model> {
     Model::parse(&Bytes::from(bytes)).map_err(|refusal| refusal.at(path))
 }
 
-/// Through a temporary file beside it, so that a reader sees the old file or the new one, and a crash leaves either.
+/// Writes a temporary file and renames it, so that readers, and a crash, see the old file or the new one.
 fn write(model: &Model, path: &Path) -> Result<()> {
     model.check_size().map_err(|refusal| refusal.at(path))?;
     let write = || {

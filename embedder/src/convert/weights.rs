@@ -1,7 +1,7 @@
 //! The weights of a Hugging Face folder: `model.safetensors`, or the files that `model.safetensors.index.json` lists.
 //!
-//! Invariant: a tensor is given out only with the sizes that were asked for, as finite or not as it is, in 32-bit floats.
-//! Names come with the prefix that a model with a head puts before its encoder's, such as `bert.`, or without it.
+//! Invariant: a tensor is returned only with the sizes that were asked for, in 32-bit floats; it may hold NaN or infinity.
+//! Names have the prefix that a model with a head puts before its encoder's, such as `bert.`, or none.
 
 use crate::error::{Error, Result};
 use crate::onnx::{Element, from_raw};

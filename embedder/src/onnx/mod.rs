@@ -1,7 +1,7 @@
-//! The ONNX format: files in and out, without losing what is not understood.
+//! Reads and writes ONNX files without losing fields that it does not know.
 //!
-//! Invariant: what a rewrite does not touch leaves as the bytes that came, fields of later versions of the format included.
-//! What the graphs mean is the matter of `convert`; running them, ONNX Runtime's.
+//! Invariant: whatever a rewrite does not touch round-trips byte for byte, fields of later versions of the format included.
+//! `convert` gives the graphs their meaning.
 
 mod model;
 mod outputs;

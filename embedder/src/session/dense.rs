@@ -42,7 +42,7 @@ impl Dense {
         })
     }
 
-    /// The layer's answer to a vector of its input's width.
+    /// Applies the layer to a vector of its input's width.
     pub(crate) fn apply(&self, vector: &[f32]) -> Vec<f32> {
         let rows = self.weight.chunks_exact(self.input).zip(&self.bias);
         let answer = rows.map(|(row, bias)| {

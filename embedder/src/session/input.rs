@@ -1,6 +1,6 @@
-//! What goes into a session: the batch as padded tensors, under the names and in the integer type that the session has.
+//! A session's inputs: the batch as padded tensors, in the names and integer types that the model declares.
 //!
-//! Invariant: padding is at the right and masked; every row has the width of the batch's longest text.
+//! Invariant: rows are padded on the right to the batch's longest text, and the padding is masked.
 
 use crate::error::{Error, Result};
 use crate::settings::Settings;
@@ -9,7 +9,7 @@ use ort::session::SessionInputValue;
 use ort::value::{Outlet, Tensor, TensorElementType};
 use std::borrow::Cow;
 
-/// What goes into one of the session's inputs.
+/// What an input takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Role {
     Ids,
@@ -73,7 +73,7 @@ impl Input {
         }
     }
 
-    /// The batch as this input takes it: `[texts, width]`, padded at the right.
+    /// The batch as a tensor of shape `[texts, width]`, padded on the right.
     pub(crate) fn tensor(
         &self,
         batch: &[&Encoding],

@@ -1,6 +1,4 @@
-//! What a pooled vector goes through on its way out: the later modules, with their weights, and the cut to fewer components.
-//!
-//! Shared by a model's sessions; nothing in it changes.
+//! The modules after the pooling, with their weights, and the cut to fewer components. Immutable, shared by a model's sessions.
 
 use super::dense::Dense;
 use crate::error::Result;
@@ -13,7 +11,7 @@ enum Layer {
     Activation(Activation),
 }
 
-/// The later modules of a model.
+/// A model's modules after the pooling.
 pub(crate) struct Layers {
     layers: Vec<Layer>,
     dimension: usize,
@@ -34,7 +32,7 @@ impl Layers {
         })
     }
 
-    /// Takes a pooled vector through all of them.
+    /// Applies all of them to a pooled vector.
     pub(crate) fn apply(&self, mut vector: Vec<f32>) -> Vec<f32> {
         for layer in &self.layers {
             match layer {
@@ -47,8 +45,8 @@ impl Layers {
         vector
     }
 
-    /// Finishes a vector that the ONNX file took through them already. A second normalisation changes nothing, and some files
-    /// leave it out; the function of a cross-encoder's logit is never in the file.
+    /// Finishes a vector to which the ONNX file applied them already. Normalizing twice changes nothing, and some files leave
+    /// it out; the activation of a cross-encoder's logit is never in the file.
     pub(crate) fn finish(&self, mut vector: Vec<f32>) -> Vec<f32> {
         match self.layers.last() {
             Some(Layer::Normalize) => pool::normalize(&mut vector),

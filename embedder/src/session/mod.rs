@@ -1,8 +1,7 @@
 //! One ONNX session: padded tensors in, one vector per text out.
 //!
-//! Invariant: what comes out has the dimension that the model's files say and is finite. No thread spins while it waits,
-//! unless that is asked for, and one per session is the usual number: sessions side by side beat threads within one. What
-//! goes in is `input.rs`' matter, what comes out `output.rs`'.
+//! Invariant: vectors are finite and of the dimension that the model's files say. Threads do not spin while they wait unless
+//! asked to, and a session usually has one: sessions side by side beat threads within one.
 
 mod dense;
 mod input;
@@ -23,15 +22,15 @@ use std::sync::Arc;
 /// How a model is loaded.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Loading {
-    /// As it stands, without rewriting it for speed, which takes most of the time of loading.
+    /// Without graph optimization, which takes most of the time of loading.
     pub(crate) quick: bool,
     /// Threads of the session.
     pub(crate) threads: usize,
-    /// Whether they wait for each other busily.
+    /// Whether they spin while they wait for each other.
     pub(crate) spin: bool,
 }
 
-/// A loaded model. `run` needs it exclusively, so that a worker thread owns it.
+/// A loaded model. `run` takes `&mut self`, so a worker thread owns it.
 pub(crate) struct ModelSession {
     session: Session,
     inputs: Vec<Input>,
@@ -61,7 +60,7 @@ impl ModelSession {
         })
     }
 
-    /// The vectors of `batch`, in its order. No text in it is without tokens.
+    /// Embeds `batch`, in its order. Every text in it has at least one token.
     pub(crate) fn run(&mut self, batch: &[&Encoding]) -> Result<Vec<Vec<f32>>> {
         let width = batch
             .iter()

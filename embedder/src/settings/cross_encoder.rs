@@ -29,7 +29,7 @@ struct Module {
 }
 
 impl Settings {
-    /// A cross-encoder as the other parts know models: one vector per text, of one component, which the network itself makes.
+    /// Reads a cross-encoder as a model that makes one vector per text, of one component, by itself.
     pub(crate) fn of_cross_encoder(dir: &Path) -> Result<Self> {
         let given = Given::read(dir)?;
         let activation = activation(dir)?;
@@ -54,7 +54,7 @@ impl Settings {
     }
 }
 
-/// What the one logit goes through. Models of several logits tell classes apart, and rank nothing.
+/// The activation of the one logit. Models with several logits classify, and do not rank.
 fn activation(dir: &Path) -> Result<Activation> {
     let path = dir.join("config.json");
     let network: Network = read_json("config.json", &path)?;

@@ -1,7 +1,4 @@
-//! A linear layer after the pooling, as sentence-transformers' `Dense` module: `activation(weight · vector + bias)`.
-//!
-//! Reads `config.json` and `model.safetensors` of the module's folder. Invariant: weight and bias have the shapes that
-//! `config.json` names. It does not know what comes before and after it.
+//! The `config.json` of sentence-transformers' `Dense` module, a linear layer after the pooling. Its weights are only located.
 
 use super::file::{contradiction, read_json};
 use crate::error::{Error, Result};
@@ -18,7 +15,7 @@ pub(crate) struct DenseConfig {
     pub(crate) activation: Activation,
 }
 
-/// The functions that are supported; PyTorch's, by the last part of their names.
+/// The supported activation functions, by the last part of PyTorch's names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Activation {
     Identity,

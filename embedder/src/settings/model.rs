@@ -21,13 +21,13 @@ pub(crate) struct Settings {
     /// Components of a token's state.
     pub(crate) width: usize,
     pub(crate) pooling: Pooling,
-    /// Whether the tokens of a prompt are pooled with those of the text.
+    /// Whether a prompt's tokens are pooled too.
     pub(crate) include_prompt: bool,
-    /// What the pooled vector goes through.
+    /// The modules after the pooling.
     pub(crate) steps: Vec<Step>,
     /// Components after the steps.
     pub(crate) full: usize,
-    /// Components that are kept of these.
+    /// Components kept of these.
     pub(crate) dimension: usize,
     pub(crate) max_length: usize,
     pub(crate) lowercase: bool,
@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     pub(crate) output: Option<String>,
 }
 
-/// How a vector is made of token states of that width.
+/// How token states of that width become a vector.
 struct Making {
     width: usize,
     pooling: Pooling,
@@ -116,8 +116,8 @@ impl Settings {
         files
     }
 
-    /// The settings that change vectors, as text. What few models have is added only where it is there, so that the hash of
-    /// the others stays what it was before these were known.
+    /// The settings that affect vectors, as text. Rare ones are added only where they are set, so that the hash of other models
+    /// stays what it was before these were supported.
     pub(crate) fn hashed_text(&self) -> Vec<String> {
         let mut text = vec![
             self.dimension.to_string(),
@@ -209,7 +209,8 @@ impl Making {
         let width = given.settle("width", options.width, folder)?;
         let normalize = options.normalize.unwrap_or(false);
         Ok(Self {
-            width: width.ok_or_else(|| no_width(model, "says not how wide its output is"))?,
+            width: width
+                .ok_or_else(|| no_width(model, "does not declare the width of its output"))?,
             pooling,
             include_prompt: true,
             steps: normalize.then_some(Step::Normalize).into_iter().collect(),

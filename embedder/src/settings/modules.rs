@@ -1,7 +1,7 @@
-//! `modules.json` and the pooling's `config.json`: what the token states go through.
+//! `modules.json` and the pooling's `config.json`.
 //!
-//! Supported are a Transformer, a Pooling, and after it any number of Dense and Normalize. Invariant: the widths of what
-//! follows each other fit.
+//! A Transformer, a Pooling, and then any number of Dense and Normalize are supported. Invariant: the widths of consecutive
+//! modules fit.
 
 use super::dense::{Activation, DenseConfig};
 use super::file::{contradiction, read_json};
@@ -12,7 +12,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-/// Something that a pooled vector goes through.
+/// A module after the pooling.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     Dense(DenseConfig),
@@ -61,7 +61,7 @@ impl Modules {
                 ("Pooling", false) => pooling = Some(folder.join("config.json")),
                 ("Normalize", true) => steps.push(Step::Normalize),
                 ("Dense", true) => steps.push(Step::Dense(DenseConfig::read(&folder)?)),
-                // Only at work in training.
+                // Used in training only.
                 ("Dropout", _) => {}
                 _ => return Err(unsupported(&path, &module.kind)),
             }
@@ -104,7 +104,7 @@ pub(crate) struct PoolingFile {
     pub(crate) include_prompt: bool,
 }
 
-/// Both ways in which sentence-transformers writes it: `pooling_mode`, or a switch per mode.
+/// In both forms that sentence-transformers writes: `pooling_mode`, or a switch per mode.
 #[derive(Deserialize)]
 struct PoolingConfig {
     #[serde(alias = "embedding_dimension")]

@@ -9,7 +9,7 @@ use crate::error::{Error, Result};
 use serde::Deserialize;
 use std::path::{Path, PathBuf};
 
-/// Model types that number positions from `pad_token_id + 1` on, so that so many positions are lost to text.
+/// Model types that number positions from `pad_token_id + 1`, and so lose that many positions.
 const OFFSET_POSITIONS: [&str; 5] = [
     "roberta",
     "xlm-roberta",
@@ -61,7 +61,7 @@ struct TokenizerConfig {
     model_max_length: Option<f64>,
 }
 
-/// `tokenizer.json`, as far as it tells the token that pads.
+/// `tokenizer.json`, as far as it names the padding token.
 #[derive(Deserialize)]
 struct TokenizerFile {
     padding: Option<Padding>,
@@ -180,7 +180,7 @@ fn max_length(
             path: path.clone(),
         }),
         None => {
-            let found = "says not how many tokens the model reads of a text, nor does another file";
+            let found = "is missing or has no `max_seq_length`, and no other file says how many tokens the model reads";
             let fix = format!("set `max_length` in vinedb.json to it, {}", range());
             Err(unsettled("max_length", path, found, fix))
         }
@@ -198,8 +198,8 @@ fn max_length(
     }
 }
 
-/// The token that fills up rows, for want of `config.json`: the one that `tokenizer.json` pads with, or that has one of the
-/// usual names. It matters only to networks that take no mask and find the padding by themselves.
+/// The padding token where there is no `config.json`: the one that `tokenizer.json` pads with, or one of the usual names. It
+/// matters only to networks without an attention mask, which find the padding by themselves.
 fn padding_token(tokenizer: &Path) -> Result<u32> {
     let file: TokenizerFile = read_json("tokenizer.json", tokenizer)?;
     let named = |token: &&AddedToken| matches!(token.content.as_str(), "[PAD]" | "<pad>");

@@ -1,10 +1,10 @@
-//! Decides which waiting texts the model takes next. Pure: no threads, no clocks, no model.
+//! Plans which of the queued texts the model takes next. Pure: no threads, no clocks, no model.
 //!
 //! Two lanes. A query batch is built around the oldest query, with those nearest to it in length. Documents are taken a
-//! *generation* at a time: all that wait are sorted by length and cut into batches, and later ones wait for the next
-//! generation, so that none waits forever. The rule between the two: **while a query waits, the next batch has the oldest
-//! query in it**, so that a query waits for batches that ran when it came and for queries before it, never for documents that
-//! were not yet running. Documents go by themselves while no query waits; after four batches of queries in a row, the next
+//! *generation* at a time: everything queued is sorted by length and cut into batches, and later arrivals wait for the next
+//! generation, so that none starves. The rule between the two: **while a query waits, the next batch has the oldest
+//! query in it**, so that a query waits for batches already running and for queries before it, never for documents that have
+//! not started. Documents have batches of their own while no query waits; after four batches of queries in a row, the next
 //! one takes documents along, the shortest first. (Where a batch is one text by its [`Size`], a document goes instead.)
 //!
 //! A batch costs rows x longest text, its *padded tokens*. Invariant: a batch of several texts never exceeds the budget, nor
@@ -15,10 +15,10 @@ use crate::Purpose;
 use std::cmp::Reverse;
 use std::collections::VecDeque;
 
-/// How many of the oldest queries are looked at for one batch.
+/// How many of the oldest queries are considered for one batch.
 const QUERY_WINDOW: usize = 256;
 
-/// Batches of queries in a row without documents while documents wait.
+/// Batches of queries in a row while documents wait.
 const QUERY_BATCHES: usize = 4;
 
 /// How large a batch may be.
@@ -43,27 +43,27 @@ impl Size {
     }
 }
 
-/// A waiting text: its token count and whatever the queue's owner needs to know of it.
+/// A queued text: its token count, and whatever the queue's owner keeps with it.
 #[derive(Debug)]
 struct Waiting<T> {
     tokens: usize,
     value: T,
 }
 
-/// The texts that wait for the model.
+/// The queued texts.
 #[derive(Debug)]
 pub(crate) struct Planner<T> {
     size: Size,
     queries: VecDeque<Waiting<T>>,
     documents: Vec<Waiting<T>>,
-    /// The rest of the current generation, the batch that is next last.
+    /// The rest of the current generation; the next batch is the last one.
     generation: Vec<Vec<Waiting<T>>>,
     /// Batches of queries since the last one that had documents.
     query_batches: usize,
 }
 
 impl<T> Planner<T> {
-    /// A planner whose batches are at most of `size`.
+    /// A planner of batches of at most `size`.
     pub(crate) fn new(size: Size) -> Self {
         Self {
             size,
@@ -74,12 +74,12 @@ impl<T> Planner<T> {
         }
     }
 
-    /// Sets how many padded tokens the batches that are made from now on may hold.
+    /// Sets how many padded tokens later batches may hold.
     pub(crate) fn set_tokens(&mut self, tokens: usize) {
         self.size.tokens = tokens;
     }
 
-    /// Whether what waits fills a batch.
+    /// Whether the queue fills a batch.
     pub(crate) fn has_a_full_batch(&self) -> bool {
         let documents = self
             .documents
@@ -115,7 +115,7 @@ impl<T> Planner<T> {
         self.queries.is_empty() && self.documents.is_empty() && self.generation.is_empty()
     }
 
-    /// Drops the texts that nobody waits for any more.
+    /// Drops the texts that are not to be kept.
     pub(crate) fn retain(&mut self, keep: impl Fn(&T) -> bool) {
         self.queries.retain(|waiting| keep(&waiting.value));
         self.documents.retain(|waiting| keep(&waiting.value));
@@ -125,7 +125,7 @@ impl<T> Planner<T> {
         self.generation.retain(|batch| !batch.is_empty());
     }
 
-    /// Takes everything that waits, in no particular order.
+    /// Empties the queue, in no particular order.
     pub(crate) fn drain(&mut self) -> Vec<T> {
         let queries = self.queries.drain(..);
         let documents = self
@@ -138,13 +138,13 @@ impl<T> Planner<T> {
             .collect()
     }
 
-    /// As [`next`](Self::next), of queries alone.
+    /// Like [`next`](Self::next), of queries only.
     pub(crate) fn next_of_queries(&mut self, workers: usize) -> Option<Vec<T>> {
         let batch = (!self.queries.is_empty()).then(|| self.next_queries(workers))?;
         Some(batch.into_iter().map(|waiting| waiting.value).collect())
     }
 
-    /// The texts that one of `workers` workers should take now; nothing when nothing waits.
+    /// The next batch for one of `workers` workers; `None` when the queue is empty.
     pub(crate) fn next(&mut self, workers: usize) -> Option<Vec<T>> {
         let documents_wait = !self.documents.is_empty() || !self.generation.is_empty();
         let batch = match (self.queries.is_empty(), documents_wait) {
@@ -156,9 +156,10 @@ impl<T> Planner<T> {
             }
             (no_query, true) => {
                 self.query_batches = 0;
-                match no_query || self.size.texts == 1 {
-                    true => self.next_documents(workers),
-                    false => self.next_of_both(workers),
+                if no_query || self.size.texts == 1 {
+                    self.next_documents(workers)
+                } else {
+                    self.next_of_both(workers)
                 }
             }
         };
@@ -170,7 +171,7 @@ impl<T> Planner<T> {
         self.generation.pop().unwrap_or_default()
     }
 
-    /// Cuts the documents that wait into batches once those before them are through.
+    /// Starts the next generation once the current one is used up.
     fn begin_generation(&mut self, workers: usize) {
         if self.generation.is_empty() {
             let size = share(
@@ -191,7 +192,7 @@ impl<T> Planner<T> {
         self.take_queries(size, &[])
     }
 
-    /// The oldest query and others, up to half of a batch, and documents in the rest; at least one of each.
+    /// The oldest query and others in up to half of a batch, documents in the rest; at least one of each.
     fn next_of_both(&mut self, workers: usize) -> Vec<Waiting<T>> {
         self.begin_generation(workers);
         // The batch of the shortest documents, of which the first is the longest.

@@ -1,6 +1,5 @@
-//! Batches of documents in a thread of low priority, so that all else that the machine does goes before them: a search that
-//! shares its cores with an import then waits for the cores hardly at all. A thread of its own, as one cannot raise its
-//! priority again.
+//! Document batches on a low-priority thread, so that an import hardly delays a search on the same cores. It has a thread of
+//! its own because a thread cannot raise its priority again.
 
 use super::job::{Job, Outcome, Run};
 use std::io;
@@ -9,7 +8,7 @@ use std::thread::JoinHandle;
 
 type Parcel = (Vec<Job>, Run);
 
-/// The thread. Dropping it waits for what it does.
+/// The thread. Dropping it joins it.
 pub(crate) struct Bulk {
     parcels: Option<Sender<Parcel>>,
     outcomes: Receiver<Outcome>,
@@ -17,7 +16,7 @@ pub(crate) struct Bulk {
 }
 
 impl Bulk {
-    /// Starts the thread, at the priority `nice`, which does `work` for each batch.
+    /// Starts the thread at the priority `nice`; it does `work` for each batch.
     pub(crate) fn start(
         nice: u8,
         work: impl Fn(Vec<Job>, Run) -> Outcome + Send + 'static,
@@ -40,7 +39,7 @@ impl Bulk {
         })
     }
 
-    /// Waits for a batch to be done. Its session is lost, and its callers are told, where the thread came to an end.
+    /// Runs a batch and waits for it. If the thread has ended, the session is lost and the batch's channels close.
     pub(crate) fn run(&self, batch: Vec<Job>, session: Run) -> Outcome {
         let sent = self.parcels.as_ref().map(|all| all.send((batch, session)));
         match sent {
@@ -54,13 +53,13 @@ impl Drop for Bulk {
     fn drop(&mut self) {
         self.parcels = None;
         if let Some(thread) = self.thread.take() {
-            // Panics end within the thread.
+            // Panics are caught within the thread.
             let _ = thread.join();
         }
     }
 }
 
-/// Of this thread alone, as Linux has it. Refused, it leaves the priority as it was.
+/// On Linux, a priority is a thread's own. Where it is refused, the priority stays.
 #[cfg(target_os = "linux")]
 fn lower_priority(nice: u8) {
     let _ = rustix::process::setpriority_process(None, i32::from(nice));

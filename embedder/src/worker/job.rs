@@ -1,4 +1,4 @@
-//! A text that waits for its vector, and how sessions make the vectors of a batch of them.
+//! A queued text, and how a session embeds a batch of them.
 
 use crate::caller::Caller;
 use crate::embed::Answer;
@@ -9,17 +9,17 @@ use std::sync::mpsc::Sender;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, Instant};
 
-/// A session: the vectors of a batch, in its order. Used by one thread at a time.
+/// A session: embeds a batch, in its order. Used by one thread at a time.
 pub(crate) type Run = Box<dyn FnMut(&[&Encoding]) -> Result<Vec<Vec<f32>>> + Send>;
 /// Opens a session.
 pub(crate) type Opener = Box<dyn Fn() -> Result<Run> + Send + Sync>;
 
-/// A text that waits for its vector.
+/// A queued text.
 pub(crate) struct Job {
     pub(crate) encoding: Encoding,
     pub(crate) row: usize,
     pub(crate) answers: Sender<Answer>,
-    /// Gone once what it answers to is dropped.
+    /// Dead once the submission's `Pending` is dropped.
     pub(crate) pending: Weak<()>,
     pub(crate) caller: Caller,
 }
@@ -29,20 +29,20 @@ impl Job {
         self.pending.strong_count() > 0 && !self.caller.has_left()
     }
 
-    /// Nobody listening is no error: the caller left.
+    /// A closed channel is no error: the caller left.
     pub(crate) fn answer(&self, answer: Result<Vec<f32>, Arc<Error>>) {
         let _ = self.answers.send((self.row, answer));
     }
 }
 
-/// What became of a batch.
+/// The outcome of a batch.
 #[derive(Default)]
 pub(crate) struct Outcome {
-    /// Nothing when it was lost.
+    /// `None` when it was lost.
     pub(crate) session: Option<Run>,
     /// Padded tokens.
     pub(crate) tokens: usize,
-    /// How long it took, if it went through as a whole.
+    /// How long it took, if it was not split.
     pub(crate) took: Option<Duration>,
 }
 
@@ -61,8 +61,8 @@ impl Outcome {
     }
 }
 
-/// Answers every text of `batch`; whether it went through as a whole. When it fails, its halves are tried, down to the texts
-/// at fault, so that only these fail.
+/// Answers every text of `batch` and returns whether it ran as a whole. A batch that fails is split in halves, down to the
+/// texts at fault, so that only these fail.
 fn answer(batch: &[Job], session: &mut Option<Run>, open: &Opener) -> bool {
     let encodings: Vec<&Encoding> = batch.iter().map(|job| &job.encoding).collect();
     match (attempt(&encodings, session, open), batch) {
@@ -81,7 +81,7 @@ fn answer(batch: &[Job], session: &mut Option<Run>, open: &Opener) -> bool {
     false
 }
 
-/// Runs a batch; a panic costs the session, since nobody knows what state it is in.
+/// Runs a batch; a panic costs the session, whose state is then unknown.
 pub(crate) fn attempt(
     batch: &[&Encoding],
     session: &mut Option<Run>,

@@ -1,9 +1,9 @@
-//! Worker threads, one for each session, behind one bounded queue; and the way around it, for a text that finds nobody before it.
+//! Worker threads, one per session, behind one bounded queue; and a way around it, for a text that finds the queue empty.
 //!
-//! Invariants: every queued text is answered, skipped because its caller left, or its channel closes: nobody waits in
-//! vain. A text that fails, fails alone: the batch is halved until it is found. A panic below costs the session, which a
-//! thread opens anew, never the thread's callers. Dropping [`Workers`] ends every thread. Which texts go together is
-//! `batch.rs`' matter, who has a session that of `slots.rs`.
+//! Invariants: every queued text is answered, or skipped because its caller left, or its channel closes, so that no caller
+//! waits forever. A text that fails, fails alone: its batch is bisected. A panic below costs the session, which is reopened,
+//! and never the callers. Dropping [`Workers`] joins every thread. `batch` decides which texts go together, `slots` which
+//! batch gets a session.
 
 mod batch;
 mod bulk;
@@ -30,15 +30,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-/// How many sessions and how much waiting.
+/// Limits of sessions, batches and queues.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Limits {
     pub(crate) share: Share,
-    /// How far documents make way for all else, as nice(1) has it.
+    /// The priority of document batches, as in nice(1).
     pub(crate) nice: u8,
     /// The largest batch.
     pub(crate) batch: Size,
-    /// How long a batch may take, by what the ones before it took.
+    /// How long a batch may take, estimated from those before it.
     pub(crate) longest_batch: Duration,
     /// How long a text may wait for others to fill its batch.
     pub(crate) longest_wait: Duration,
@@ -46,7 +46,7 @@ pub(crate) struct Limits {
     pub(crate) queue_texts: usize,
 }
 
-/// What a worker is to do.
+/// A worker's next task.
 enum Task {
     /// A batch, with a session taken for it.
     Run(Vec<Job>, Content, Run),
@@ -62,16 +62,16 @@ struct Shared {
     limits: Limits,
     open: Opener,
     state: Mutex<State>,
-    /// Something was queued, or the end came.
+    /// Signals that texts were queued, or the end.
     work: Condvar,
-    /// Something left the queue, or the end came.
+    /// Signals that the queue has room, or the end.
     room: Condvar,
 }
 
 struct State {
     planner: Planner<Job>,
     pace: Pace,
-    /// Since when something has been waiting.
+    /// Since when the queue has not been empty.
     since: Option<Instant>,
     /// As many sessions as threads.
     slots: Slots<Run>,
@@ -80,7 +80,7 @@ struct State {
 }
 
 impl Workers {
-    /// Starts one worker with the session `first`; further ones are opened by `open` when there is a backlog.
+    /// Starts one worker with the session `first`; `open` opens more when there is a backlog.
     pub(crate) fn start(first: Run, open: Opener, limits: Limits) -> Result<Self> {
         let state = State {
             planner: Planner::new(limits.batch),
@@ -108,7 +108,8 @@ impl Workers {
         }
     }
 
-    /// Queues part of a submission: `first` is its first part, the only one that a full queue of queries refuses.
+    /// Queues part of a submission. A full queue of queries refuses only a submission's `first` part; a full queue of documents
+    /// blocks (back-pressure).
     pub(crate) fn push(&self, jobs: Vec<Job>, purpose: Purpose, first: bool) -> Result<()> {
         let caller = Caller::current();
         let mut state = self.0.lock();
@@ -132,8 +133,8 @@ impl Workers {
         Ok(())
     }
 
-    /// The vector of a text by itself, made in this thread: where nothing waits and a session is free, handing the text to
-    /// another thread and its vector back would take a good part of a short text's time. Nothing where it has to be queued.
+    /// Embeds one text on the calling thread: with an empty queue and a free session, the hand-over to a worker and back would
+    /// be a good part of a short text's latency. `None` where the text has to be queued.
     pub(crate) fn run_here(&self, text: &Encoding, purpose: Purpose) -> Option<Result<Vec<f32>>> {
         let content = match purpose {
             Purpose::Query => Content::Queries,
@@ -163,14 +164,14 @@ impl Drop for Workers {
         self.0.work.notify_all();
         self.0.room.notify_all();
         for thread in threads {
-            // Panics end within the thread.
+            // Panics are caught within the thread.
             let _ = thread.join();
         }
     }
 }
 
 impl Shared {
-    /// No code panics while it holds the lock, except on lack of memory: the state is whole even then.
+    /// No code panics while it holds the lock except for lack of memory, and the state is consistent even then.
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -193,7 +194,7 @@ impl Shared {
         Ok(())
     }
 
-    /// Waits until there is room for documents, or `caller` left.
+    /// Blocks until there is room for documents, or `caller` leaves.
     fn wait_for_room<'a>(
         &self,
         mut state: MutexGuard<'a, State>,
@@ -214,7 +215,7 @@ impl Shared {
         }
     }
 
-    /// Starts another worker when texts wait that a further session would be used for.
+    /// Starts another worker when queued texts would use one more session.
     fn grow(self: &Arc<Self>, state: &mut State) {
         let waits = |purpose| state.planner.len(purpose) > 0;
         let is_short = waits(Purpose::Query) && state.slots.is_short(Content::Queries)
@@ -224,7 +225,7 @@ impl Shared {
         }
     }
 
-    /// Failing to start a thread leaves the workers that there are.
+    /// Where no thread can be started, the existing workers go on.
     fn spawn(self: &Arc<Self>, state: &mut State, session: Option<Run>) {
         let shared = Arc::clone(self);
         let name = format!("embedder-{}", state.slots.total());
@@ -239,7 +240,7 @@ impl Shared {
         }
     }
 
-    /// A worker's life: one batch after the other until the end, or until no session can be had.
+    /// A worker's loop: batch after batch until the end, or until no session opens.
     fn work(self: &Arc<Self>) {
         let mut bulk = None;
         loop {
@@ -260,7 +261,7 @@ impl Shared {
         }
     }
 
-    /// Runs a batch that has documents, by the worker's own thread for them where there is to be one and one can be had.
+    /// Runs a batch with documents, on the worker's low-priority thread if it has one.
     fn run_documents(
         self: &Arc<Self>,
         bulk: &mut Option<Bulk>,
@@ -277,13 +278,13 @@ impl Shared {
         };
         let outcome = thread.run(batch, session);
         if outcome.session.is_none() {
-            // Perhaps the thread is lost with it.
+            // The thread may be lost with it.
             *bulk = None;
         }
         outcome
     }
 
-    /// What a worker does next; waits for it.
+    /// Blocks until there is a next task.
     fn next(self: &Arc<Self>) -> Task {
         let mut state = self.lock();
         loop {
@@ -310,7 +311,8 @@ impl Shared {
         }
     }
 
-    /// The wanted texts of the planner's next batch, and a session for it; nothing when nothing waits or none is to be had.
+    /// The planner's next batch, without withdrawn texts, and a session for it; `None` when the queue is empty or no session is
+    /// free.
     fn take(&self, state: &mut State) -> Option<(Vec<Job>, Content, Run)> {
         let limits = &self.limits;
         let tokens = state.pace.budget(limits.batch.tokens, limits.longest_batch);
@@ -324,9 +326,10 @@ impl Shared {
         } else {
             return None;
         };
-        let content = match state.planner.len(Purpose::Document) < documents {
-            true => Content::Documents,
-            false => Content::Queries,
+        let content = if state.planner.len(Purpose::Document) < documents {
+            Content::Documents
+        } else {
+            Content::Queries
         };
         if state.planner.is_empty() {
             state.since = None;
@@ -337,16 +340,17 @@ impl Shared {
         Some((batch, content, session))
     }
 
-    /// A session for a text that has none before it. Documents that wait are passed by queries alone, and only while others
-    /// of them are embedded: else callers who come again and again would keep the sessions from them.
+    /// A session for a text with none queued before it. Only queries overtake queued documents, and only while other documents
+    /// are being embedded: otherwise callers that keep coming back would starve them.
     fn take_idle(&self, content: Content) -> Option<Run> {
         let mut state = self.lock();
         let passes = content == Content::Queries && state.slots.run_documents();
         let first = state.planner.len(Purpose::Query) == 0
             && (passes || state.planner.len(Purpose::Document) == 0);
-        match first && self.limits.longest_wait.is_zero() && !state.closed {
-            true => state.slots.take(content),
-            false => None,
+        if first && self.limits.longest_wait.is_zero() && !state.closed {
+            state.slots.take(content)
+        } else {
+            None
         }
     }
 
@@ -363,7 +367,7 @@ impl Shared {
         }
     }
 
-    /// How long what waits may still wait for more.
+    /// How much longer the queue may wait for more texts.
     fn time_to_fill(&self, state: &State) -> Option<Duration> {
         let waited = state.since?.elapsed();
         let rest = self.limits.longest_wait.checked_sub(waited)?;
@@ -371,7 +375,7 @@ impl Shared {
         (may_wait && !state.planner.has_a_full_batch()).then_some(rest)
     }
 
-    /// Waits for work, at most so long.
+    /// Waits for work, for at most `most`.
     fn sleep<'a>(
         &self,
         state: MutexGuard<'a, State>,
@@ -389,7 +393,7 @@ impl Shared {
         }
     }
 
-    /// Gives up this worker. The last one answers all that wait; a later submission tries again.
+    /// Ends this worker. The last one fails all queued texts; a later submission tries again.
     fn retire(&self, error: Error) {
         let mut state = self.lock();
         state.slots.lose();

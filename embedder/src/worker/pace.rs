@@ -1,18 +1,18 @@
-//! How long a session takes per padded token, as measured, and how many tokens a batch may have to stay within a set time.
+//! The measured time per padded token, and how many tokens a batch may hold to stay within a time limit.
 //!
-//! Pure: whoever runs batches says how long they took. It changes the size of batches, never a vector.
+//! Pure: the caller reports how long batches took. It affects the size of batches, never a vector.
 
 use std::time::Duration;
 
 /// The weight of the newest batch in the running mean (exponential smoothing).
 const NEWEST: f64 = 0.2;
 
-/// A running mean of seconds per token; nothing before the first batch.
+/// A running mean of seconds per token; `None` before the first batch.
 #[derive(Debug, Default)]
 pub(crate) struct Pace(Option<f64>);
 
 impl Pace {
-    /// Takes in a batch of so many padded tokens.
+    /// Records a batch of `tokens` padded tokens.
     pub(crate) fn observe(&mut self, tokens: usize, took: Duration) {
         if tokens == 0 {
             return;
@@ -24,7 +24,7 @@ impl Pace {
         self.0 = Some(mean);
     }
 
-    /// Padded tokens that are done within `time`: at least 1, at most `most`, which it is while nothing is known.
+    /// How many padded tokens take `time`: at least 1, at most `most`, and `most` before the first batch.
     pub(crate) fn budget(&self, most: usize, time: Duration) -> usize {
         match self.0 {
             Some(mean) if mean > 0.0 => floor(time.as_secs_f64() / mean).clamp(1, most.max(1)),

@@ -1,8 +1,8 @@
-//! Which sessions there are, and which batch may have one now. Pure: no threads, no model.
+//! The pool of sessions: how many there are, and which batch may take one now. Pure: no threads, no model.
 //!
-//! As many batches run at once as there are [`Share::sessions`]. While documents are among what runs, [`Share::for_queries`]
-//! more may run that are of queries alone: so a query need not wait for a batch of documents to end. Sessions are opened
-//! when there is use for them and kept; one that was lost is counted until it is opened anew or given up.
+//! Up to [`Share::sessions`] batches run at once. While one of them holds documents, [`Share::for_queries`] more may run that
+//! hold queries only, so that a query need not wait for a batch of documents to end. Sessions are opened on demand and kept;
+//! a lost one stays counted until it is reopened or given up.
 
 /// How many sessions are used at once.
 #[derive(Debug, Clone, Copy)]
@@ -13,11 +13,11 @@ pub(crate) struct Share {
     pub(crate) for_queries: usize,
 }
 
-/// What a batch has in it.
+/// What a batch holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
     Queries,
-    /// Documents, and queries perhaps.
+    /// Documents, possibly with queries.
     Documents,
 }
 
@@ -26,9 +26,9 @@ pub(crate) enum Content {
 pub(crate) struct Slots<S> {
     share: Share,
     free: Vec<S>,
-    /// To be opened, for the first time or anew.
+    /// To be opened or reopened.
     unopened: usize,
-    /// Sessions in all: free, in use, to be opened or being opened.
+    /// All sessions: free, in use, being opened or yet to be opened.
     total: usize,
     busy: usize,
     busy_with_documents: usize,
@@ -52,30 +52,31 @@ impl<S> Slots<S> {
         self.total
     }
 
-    /// Batches that share what waits evenly.
+    /// Batches among which the queue is shared out evenly.
     pub(crate) fn sharers(&self) -> usize {
         self.total.min(self.share.sessions)
     }
 
-    /// One more, opened already or to be opened by who asks for [`unopened`](Self::unopened) ones.
+    /// Adds a session, already open or to be opened by whoever calls [`unopened`](Self::unopened).
     pub(crate) fn add(&mut self, opened: Option<S>) {
         self.total += 1;
         self.put(opened);
     }
 
-    /// Gives up one that cannot be opened.
+    /// Gives up a session that does not open.
     pub(crate) fn lose(&mut self) {
         self.total -= 1;
     }
 
-    /// Whether a session is to be opened; then the caller opens it and hands it over by [`put`](Self::put), or gives it up.
+    /// Whether a session is to be opened; if so, the caller opens it and returns it by [`put`](Self::put) or calls
+    /// [`lose`](Self::lose).
     pub(crate) fn unopened(&mut self) -> bool {
         let any = self.unopened > 0;
         self.unopened -= usize::from(any);
         any
     }
 
-    /// A session that nobody uses.
+    /// Adds a free session, or one to be reopened.
     pub(crate) fn put(&mut self, session: Option<S>) {
         match session {
             Some(session) => self.free.push(session),
@@ -88,11 +89,12 @@ impl<S> Slots<S> {
         self.busy_with_documents > 0
     }
 
-    /// Batches that may run at once, one of such content among them.
+    /// How many batches may run at once if one of such content is among them.
     fn most(&self, content: Content) -> usize {
-        match content == Content::Queries && self.run_documents() {
-            true => self.share.sessions + self.share.for_queries,
-            false => self.share.sessions,
+        if content == Content::Queries && self.run_documents() {
+            self.share.sessions + self.share.for_queries
+        } else {
+            self.share.sessions
         }
     }
 
@@ -101,7 +103,7 @@ impl<S> Slots<S> {
         self.busy < self.most(content) && !self.free.is_empty()
     }
 
-    /// Whether one more session would be of use to a batch of such content.
+    /// Whether a batch of such content would use one more session.
     pub(crate) fn is_short(&self, content: Content) -> bool {
         self.free.is_empty() && self.total < self.most(content)
     }
@@ -117,7 +119,7 @@ impl<S> Slots<S> {
         Some(session)
     }
 
-    /// Takes back what [`take`](Self::take) gave for such a batch; nothing when the session was lost.
+    /// Takes back the session of such a batch, as given by [`take`](Self::take); `None` when it was lost.
     pub(crate) fn give_back(&mut self, session: Option<S>, content: Content) {
         self.busy -= 1;
         self.busy_with_documents -= usize::from(content == Content::Documents);
