@@ -33,9 +33,11 @@ tools:
 model: tools
 	@bash setup/model.sh
 
+# One call of Cargo over the whole workspace, the model's converter included: called package by package, Cargo would choose
+# other features for what they share and compile it again.
 build: tools         ## the release binaries `vinedb` and `sommelier`, in the target folder under release/
 	$(call timed,Building the release binaries (the first time takes minutes: FAISS is compiled),\
-	  cargo build --release --locked -p vinedb-cli -p vinedb-examples)
+	  cargo build --release --locked --workspace --bins --example convert)
 	@ls -1 "$(TARGET)"/release/{vinedb,sommelier}
 
 native: tools        ## the same for this machine's processor alone, under native/release/: quicker where it has AVX-512
@@ -43,14 +45,15 @@ native: tools        ## the same for this machine's processor alone, under nativ
 	  $(NATIVE) cargo build --release --locked -p vinedb-cli -p vinedb-examples)
 	@ls -1 "$(TARGET)"/native/release/{vinedb,sommelier}
 
-demo: setup build    ## embeds the wine list, answers three questions, serves the sommelier page
+demo: build model    ## embeds the wine list, answers three questions, serves the sommelier page
 	@exec "$(TARGET)/release/sommelier" demo --wines examples/sommelier/wines.jsonl --addr $(ADDR)
 
 test: TOOLS := --test
 test: export PROFILE := dev
-test: setup client   ## every test, with the real model, a real browser and OpenAI's client
+test: client         ## every test, with the real model, a real browser and OpenAI's client
 	$(call timed,Building the tests (the first time takes minutes: FAISS is compiled),\
 	  cargo test --workspace --locked --no-run)
+	@$(MAKE) --no-print-directory model
 	@echo '==> Running the tests …'
 	@cargo test --workspace --locked --no-fail-fast
 

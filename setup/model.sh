@@ -102,7 +102,13 @@ make_onnx() {   # of the weights, in 8 bits with a scale per token
   local cargo; cargo=$(command -v cargo || true)
   [ -n "$cargo" ] || cargo=$HOME/.cargo/bin/cargo
   [ -x "$cargo" ] || stop "Making the model's ONNX file takes Rust, and there is no cargo: install it from https://rustup.rs"
-  "$cargo" run --quiet --profile "${PROFILE:-release}" --locked --manifest-path "$(dirname "${BASH_SOURCE[0]}")/../embedder/Cargo.toml" --example convert -- \
+  local profile=${PROFILE:-release} folder
+  # The whole workspace, as `make build` and `make test` build it: what they have compiled is used, and not compiled again.
+  cd "$(dirname "${BASH_SOURCE[0]}")/.."
+  "$cargo" build --quiet --profile "$profile" --locked --workspace --example convert ||
+    stop "The converter could not be built; what stood in the way is above."
+  folder=$("$cargo" metadata --offline --no-deps --format-version 1 | sed 's/.*"target_directory":"\([^"]*\)".*/\1/')
+  "$folder/${profile/#dev/debug}/examples/convert" \
     "$home/$model" "$home/${onnx#* }" int8 || stop "The model's ONNX file could not be made; what stood in the way is above."
   is_made || stop "$home/${onnx#* } has another sha256 than ${onnx% *}: the converter was changed, and $0 names the sum of what it made before."
 }
