@@ -1,6 +1,7 @@
 //! `vinedb cluster`: k-means over a collection, and its saved clusterings. Ctrl-C ends it before the next step, and nothing is
 //! printed or saved.
 
+mod assigned;
 mod labels;
 mod plot;
 mod saved;
@@ -9,20 +10,15 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use serde::Serialize;
-use vinedb::{
-    Collection,
-    cluster::{
-        Assignment, Choice, Cluster, ClusterOptions, Clustering, Clusters, K, Member, Point, Save,
-    },
-};
+use vinedb::cluster::{Choice, Cluster, ClusterOptions, Clusters, K, Member, Save};
 
 use crate::{
     args,
-    database::{Writing, read, write},
     exit::{Outcome, Usage},
     output::{Output, excerpt, fields, thousands},
     progress::watched,
 };
+use assigned::{Assigned, assigned, open, placed};
 use labels::Target;
 
 /// Documents that a plot shows.
@@ -82,21 +78,6 @@ fn learn(
     }
 }
 
-/// The collection, and the database it is in where the command writes.
-fn open(
-    args: &args::Cluster,
-    writes: bool,
-    home: PathBuf,
-) -> Result<(Option<Writing>, Collection)> {
-    let args::Named { dir, name } = &args.at;
-    if writes {
-        let database = write(home, dir)?;
-        let collection = database.collection(name)?;
-        return Ok((Some(database), collection));
-    }
-    Ok((None, read(home, dir)?.collection(name)?))
-}
-
 /// The JSON answer.
 #[derive(Serialize)]
 struct Learned<'a> {
@@ -104,34 +85,6 @@ struct Learned<'a> {
     found: &'a Clusters,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     assigned: Vec<Assigned<'a>>,
-}
-
-/// A text and the cluster it belongs to.
-#[derive(Serialize)]
-struct Assigned<'a> {
-    text: &'a str,
-    #[serde(flatten)]
-    to: Assignment,
-}
-
-fn assigned<'a>(clustering: &Clustering, texts: &'a [String]) -> Result<Vec<Assigned<'a>>> {
-    let points: Vec<Point> = texts.iter().map(|text| text.as_str().into()).collect();
-    let found = texts.iter().zip(clustering.assign_all(&points)?);
-    Ok(found.map(|(text, to)| Assigned { text, to }).collect())
-}
-
-fn placed(assigned: &[Assigned<'_>]) -> Vec<String> {
-    let line = |one: &Assigned<'_>| {
-        let name = one.to.name.iter().map(|name| format!(" ({name})"));
-        let name = name.collect::<String>();
-        format!(
-            "{:.4}  cluster {}{name}  {}",
-            one.to.distance,
-            one.to.cluster,
-            excerpt(one.text)
-        )
-    };
-    assigned.iter().map(line).collect()
 }
 
 fn options(k: K, args: &args::Cluster) -> ClusterOptions {

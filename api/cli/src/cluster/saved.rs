@@ -7,9 +7,8 @@ use serde::Serialize;
 use vinedb::{Collection, cluster::SavedClustering};
 
 use super::{
-    Assigned, assigned,
+    assigned::{Assigned, assigned, open, placed},
     labels::{self, Target},
-    open, placed,
 };
 use crate::{
     args,
