@@ -67,6 +67,28 @@ pub enum Error {
         /// The largest length allowed.
         maximum: f32,
     },
+    /// A component that a kind of half precision cannot hold.
+    #[error(
+        "vector {row} has a component ({component}) beyond {maximum}, the most that an index {kind} can hold: use SQbf16 or SQ8 instead of SQfp16, or scale the vectors down"
+    )]
+    ComponentTooLarge {
+        /// The vector's place among those given, from 0.
+        row: usize,
+        /// The component's place in the vector, from 0.
+        component: usize,
+        /// The largest magnitude that it holds.
+        maximum: f32,
+        /// What the index is.
+        kind: Kind,
+    },
+    /// A sample from which an index learned nothing that could tell vectors apart.
+    #[error(
+        "an index {kind} trained on these vectors would not find them again: they vary in fewer directions than it keeps; keep fewer components, or do without whitening (PCA instead of PCAW)"
+    )]
+    DegenerateSample {
+        /// What the index is.
+        kind: Kind,
+    },
     /// An index specification that cannot be had.
     #[error("index \"{given}\" cannot be had: {reason}")]
     BadSpec {

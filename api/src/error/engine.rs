@@ -17,10 +17,12 @@ impl From<E> for Error {
             E::DimensionRange { given, maximum } => {
                 Self::invalid("dimension", given, format!("1 to {maximum}"))
             }
-            E::NormTooLarge { maximum, .. } => Self::VectorTooLarge {
-                maximum,
-                cause: cause(error),
-            },
+            E::NormTooLarge { maximum, .. } | E::ComponentTooLarge { maximum, .. } => {
+                Self::VectorTooLarge {
+                    maximum,
+                    cause: cause(error),
+                }
+            }
             E::Negative { component, .. } => Self::NegativeComponent {
                 component,
                 cause: cause(error),
@@ -59,7 +61,7 @@ impl From<E> for Error {
                 minimum: Some(minimum),
                 cause: cause(error),
             },
-            E::NotTrained { .. } => Self::Untrained {
+            E::NotTrained { .. } | E::DegenerateSample { .. } => Self::Untrained {
                 given: None,
                 minimum: None,
                 cause: cause(error),

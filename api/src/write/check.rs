@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use engine::{Index, Kind};
+use engine::{Kind, Metric};
 
 use crate::{
     collection::core::Core,
@@ -83,20 +83,37 @@ fn check_text(document: &Document) -> Result<()> {
 }
 
 /// Asks the index layer about a vector before it is committed: one that it refused afterwards could never be searched.
-pub(super) struct Gauge(Index);
+pub(super) struct Gauge {
+    kind: Kind,
+    dimension: usize,
+    metric: Metric,
+}
 
 impl Gauge {
-    pub(super) fn new(core: &Core) -> Result<Self> {
-        let (dimension, metric) = (core.locked.dimension(), core.locked.config.metric);
-        Ok(Self(Index::new(dimension, metric, &Kind::flat())?))
+    pub(super) fn new(core: &Core) -> Self {
+        let (dimension, config) = (core.locked.dimension(), &core.locked.config);
+        Self {
+            kind: config.index.kind_for(usize::MAX, dimension),
+            dimension,
+            metric: config.metric,
+        }
     }
 
     fn check(&self, document: &Document, vector: &[f32]) -> Result<()> {
-        match self.0.scan(vector, 0, &[]) {
-            Ok(_) => Ok(()),
+        match (self.kind).check_vectors(vector, self.dimension, self.metric) {
+            Ok(()) => Ok(()),
             Err(engine::Error::NormTooLarge { maximum, .. }) => {
                 let reason = format!(
                     "its vector is longer than {maximum:e}, so that its distances overflow; scale the vectors down, or use the metric cosine"
+                );
+                Err(unusable(document, reason))
+            }
+            Err(engine::Error::ComponentTooLarge {
+                component, maximum, ..
+            }) => {
+                let reason = format!(
+                    "its vector has a component ({component}) beyond {maximum}, the most that the index {} can hold; use SQbf16 or SQ8 instead of SQfp16, or scale the vectors down",
+                    self.kind
                 );
                 Err(unusable(document, reason))
             }

@@ -103,7 +103,7 @@ impl Rows {
     /// Checks every document and leaves out those that the store already holds exactly so.
     pub(crate) fn prepare(core: &Core, mut documents: Vec<Document>) -> Result<Self> {
         check_keys(&documents)?;
-        let gauge = Gauge::new(core)?;
+        let gauge = Gauge::new(core);
         for document in &mut documents {
             complete(core, &gauge, document)?;
         }

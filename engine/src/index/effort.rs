@@ -26,6 +26,18 @@ pub(crate) struct Effort {
     pub(crate) stranger: Option<usize>,
 }
 
+impl Effort {
+    /// Everything is compared, once.
+    pub(crate) fn everything() -> Self {
+        Self {
+            breadth: Breadth::Exact,
+            factor: 1,
+            max_codes: 0,
+            stranger: None,
+        }
+    }
+}
+
 impl Index {
     /// What these parameters come to for this kind: how far a search looks, and how many candidates it looks at again.
     pub(crate) fn effort(&self, params: &SearchParams, k: usize, candidates: usize) -> Effort {

@@ -176,7 +176,7 @@ impl Index {
     /// # Errors
     /// [`Error::NotTrained`], [`Error::IdCount`], [`Error::IdOrder`], [`Error::IdRange`], [`Error::IndexFull`]; about
     /// the vectors [`Error::RaggedVectors`], [`Error::DimensionMismatch`], [`Error::NotFinite`],
-    /// [`Error::NormTooLarge`] (not for cosine). [`Error::Faiss`] when memory runs out: the index is empty then. (Within
+    /// [`Error::NormTooLarge`] (not for cosine), [`Error::ComponentTooLarge`] for `SQfp16`. [`Error::Faiss`] when memory runs out: the index is empty then. (Within
     /// FAISS's parallel parts a failed allocation ends the process, as Rust's own do.) [`Error::Unsupported`] and
     /// [`Error::TooFewTrainingVectors`] for NSG, which takes all its vectors at once, 1,000 or more.
     pub fn add(&mut self, ids: &[i64], new: &[f32]) -> Result<()> {
@@ -192,6 +192,7 @@ impl Index {
     ) -> Result<()> {
         self.raw_mut()?;
         let new = vectors::prepare(new, self.dimension, self.metric)?;
+        self.kind.check_held(&new, self.dimension, self.metric)?;
         self.check_ids(ids, new.len() / self.dimension)?;
         if ids.is_empty() {
             return Ok(());

@@ -142,7 +142,7 @@ impl Index {
         let pairs = distances.iter().zip(ids).filter(|(_, id)| **id >= 0);
         let hits = pairs.map(|(&distance, &id)| Hit {
             id,
-            distance: reading.distance(distance),
+            distance: (self.metric()).reported(reading.distance(distance), self.dimension()),
         });
         best(hits.collect(), k, self.metric())
     }

@@ -143,13 +143,7 @@ impl Index {
 
     /// One query, everything scanned.
     fn exact(&self, query: &[f32], k: usize, select: Select<'_>) -> Result<Vec<Hit>> {
-        let everything = Effort {
-            breadth: Breadth::Exact,
-            factor: 1,
-            max_codes: 0,
-            stranger: None,
-        };
-        let mut answers = self.search_chunk(query, k, &everything, select)?;
+        let mut answers = self.search_chunk(query, k, &Effort::everything(), select)?;
         Ok(answers.pop().unwrap_or_default())
     }
 }

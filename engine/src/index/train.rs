@@ -2,9 +2,11 @@
 //! ([`crate::Sample`]).
 
 use crate::error::{Error, Result};
+use crate::ids::Select;
 use crate::index::Index;
+use crate::index::effort::Effort;
 use crate::progress::{Progress, Stage, Watch, report, unwatched};
-use crate::spec::{Codes, Kind, Structure};
+use crate::spec::{Codes, Kind, Structure, Transform};
 use crate::vectors;
 
 /// FAISS's own number for inverted lists (`Level1Quantizer` in IndexIVF.cpp).
@@ -16,7 +18,8 @@ impl Index {
     /// The same sample trains the same index.
     ///
     /// # Errors
-    /// [`Error::TooFewTrainingVectors`]: IVF takes 39 vectors per list. [`Error::ReadOnly`] for a mapped index. What
+    /// [`Error::TooFewTrainingVectors`]: IVF takes 39 vectors per list. [`Error::DegenerateSample`]: `PCAW` takes vectors that
+    /// vary in as many directions as it keeps. [`Error::ReadOnly`] for a mapped index. What
     /// [`Index::add`] says about vectors.
     pub fn train(&mut self, sample: &[f32]) -> Result<()> {
         self.train_with(sample, &unwatched)
@@ -33,6 +36,8 @@ impl Index {
             return vectors::check(sample, self.dimension(), self.metric());
         }
         let sample = vectors::prepare(sample, self.dimension(), self.metric())?;
+        self.kind()
+            .check_held(&sample, self.dimension(), self.metric())?;
         let given = sample.len() / self.dimension();
         let minimum = self.kind().min_vectors(self.dimension());
         if given < minimum {
@@ -55,10 +60,38 @@ impl Index {
         };
         self.or_empty(|index| {
             index.raw_mut()?.train(&sample, &mut step)?;
+            index.check_finds(&sample)?;
             report(watch, Stage::Training, total, total)
         })?;
         self.set_trained_on(given);
         Ok(())
+    }
+
+    /// Tries what was learned on some of the sample. Whitening divides by the variance along each direction, and where that
+    /// is 0 nothing is a number afterwards.
+    fn check_finds(&self, sample: &[f32]) -> Result<()> {
+        const TRIED: usize = 4;
+        let whitens = |one: &Transform| matches!(one, Transform::Pca { whiten: true, .. });
+        if !self.kind().transforms.iter().any(whitens) {
+            return Ok(());
+        }
+        let given = sample.len() / self.dimension();
+        let tried = given.min(TRIED);
+        // A kind that is built at one go takes no few.
+        let rows = if self.kind().can_grow() { tried } else { given };
+        let ids: Vec<i64> = (0..).take(rows).collect();
+        let mut trial = self.raw().try_clone()?;
+        trial.add(&ids, &sample[..rows * self.dimension()])?;
+        let queries = &sample[..tried * self.dimension()];
+        let everything = Effort::everything();
+        let (distances, found) = trial.search(queries, tried, &everything, Select::All, false)?;
+        let is_found = |(distance, id): (&f32, &i64)| *id >= 0 && distance.is_finite();
+        if distances.iter().zip(&found).all(is_found) {
+            return Ok(());
+        }
+        Err(Error::DegenerateSample {
+            kind: self.kind().clone(),
+        })
     }
 }
 

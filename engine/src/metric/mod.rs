@@ -68,8 +68,18 @@ impl Metric {
         if self.is_similarity() {
             distance
         } else {
-            -distance
+            // Not its negative: that of 0 would be -0.
+            0.0 - distance
         }
+    }
+
+    /// A distance as computed, as it is reported: a cosine lies in [-1, 1], and 0 has no sign. A cosine that rounding alone
+    /// may have taken from 1 or -1 is that, so that a vector is within any radius of itself.
+    pub(crate) fn reported(self, computed: f32, dimension: usize) -> f32 {
+        if self == Self::Cosine && computed.abs() >= 1.0 - rounding(dimension) {
+            return 1.0_f32.copysign(computed);
+        }
+        computed + 0.0
     }
 
     /// Whether vectors may have no component below 0.
@@ -77,6 +87,14 @@ impl Metric {
     pub fn is_for_nonnegative(self) -> bool {
         matches!(self, Self::BrayCurtis | Self::JensenShannon)
     }
+}
+
+/// How far rounding takes the inner product of two vectors of length 1, with next to no exception: the errors of n terms add
+/// up as √n, not as n (Higham and Mary, SIAM Journal on Scientific Computing 41, 2019). A few units more for the lengths, which
+/// are rounded too.
+#[expect(clippy::cast_precision_loss, reason = "a bound")]
+fn rounding(dimension: usize) -> f32 {
+    f32::EPSILON / 2.0 * (4.0 + (dimension as f32).sqrt())
 }
 
 impl fmt::Display for Metric {

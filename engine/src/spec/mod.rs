@@ -11,6 +11,7 @@ use crate::metric::Metric;
 mod build;
 mod check;
 mod display;
+mod holds;
 mod kind;
 mod parse;
 #[cfg(feature = "faiss")]

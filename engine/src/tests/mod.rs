@@ -9,6 +9,7 @@ mod damage;
 #[cfg(feature = "faiss")]
 mod every_kind;
 mod exact;
+mod extremes;
 mod fixtures;
 #[cfg(feature = "faiss")]
 mod foreign;
@@ -29,9 +30,11 @@ mod operations;
 mod persist;
 #[cfg(feature = "faiss")]
 mod pieces;
+mod pins;
 #[cfg(feature = "faiss")]
 mod quick;
 mod recall;
+mod reported;
 mod search;
 mod sharing;
 #[cfg(feature = "faiss")]
