@@ -145,8 +145,9 @@ fn structure_and_codes(given: &str) -> Option<(Structure, Codes)> {
     }
     if let Some(rest) = given.strip_prefix("IVF") {
         let (lists, tail) = match rest.split_once(')') {
-            Some((lists, tail)) => (lists, tail.strip_prefix(',')?),
-            None => rest.split_once(',')?,
+            Some((lists, tail)) if lists.contains('(') => (lists, tail.strip_prefix(',')?),
+            None if !rest.contains('(') => rest.split_once(',')?,
+            _ => return None,
         };
         return Some((ivf(lists)?, codes(tail)?));
     }
