@@ -1,6 +1,7 @@
 //! Training: what an index learns from a sample before vectors are added. Which sample it is, is the caller's choice
 //! ([`crate::Sample`]).
 
+use crate::backend::Backend;
 use crate::error::{Error, Result};
 use crate::ids::Select;
 use crate::index::Index;
@@ -67,8 +68,8 @@ impl Index {
         Ok(())
     }
 
-    /// Tries what was learned on some of the sample. Whitening divides by the variance along each direction, and where that
-    /// is 0 nothing is a number afterwards.
+    /// Tries what whitening learned on some of the sample. It divides by the spread along each direction: where that is 0,
+    /// nothing is a number afterwards, and where it is rounding alone, rounding decides what is near.
     fn check_finds(&self, sample: &[f32]) -> Result<()> {
         const TRIED: usize = 4;
         let whitens = |one: &Transform| matches!(one, Transform::Pca { whiten: true, .. });
@@ -82,17 +83,42 @@ impl Index {
         let ids: Vec<i64> = (0..).take(rows).collect();
         let mut trial = self.raw().try_clone()?;
         trial.add(&ids, &sample[..rows * self.dimension()])?;
-        let queries = &sample[..tried * self.dimension()];
-        let everything = Effort::everything();
-        let (distances, found) = trial.search(queries, tried, &everything, Select::All, false)?;
-        let is_found = |(distance, id): (&f32, &i64)| *id >= 0 && distance.is_finite();
-        if distances.iter().zip(&found).all(is_found) {
-            return Ok(());
+        for query in sample.chunks_exact(self.dimension()).take(tried) {
+            let nearest = nearest_distance(&trial, query)?;
+            let rounded = nearest_distance(&trial, &rounded_otherwise(query))?;
+            let moved = (nearest - rounded).abs();
+            let is_steady = moved <= 0.5 * (1.0 + nearest.abs());
+            if !is_steady && !matches!(self.kind().codes, Codes::Lsh { .. }) || !nearest.is_finite()
+            {
+                return Err(Error::DegenerateSample {
+                    kind: self.kind().clone(),
+                });
+            }
         }
-        Err(Error::DegenerateSample {
-            kind: self.kind().clone(),
-        })
+        Ok(())
     }
+}
+
+/// NaN where nothing is found.
+fn nearest_distance(trial: &Backend, query: &[f32]) -> Result<f32> {
+    let (distances, ids) = trial.search(query, 1, &Effort::everything(), Select::All, false)?;
+    let found = distances.first().zip(ids.first());
+    Ok(found.map_or(
+        f32::NAN,
+        |(&distance, &id)| {
+            if id < 0 { f32::NAN } else { distance }
+        },
+    ))
+}
+
+/// Each component one unit in the last place away, by turns up and down.
+fn rounded_otherwise(vector: &[f32]) -> Vec<f32> {
+    let places = vector.iter().enumerate();
+    let turned = |(place, x): (usize, &f32)| match place % 3 {
+        0 => x * (1.0 + f32::EPSILON),
+        _ => x * (1.0 - f32::EPSILON),
+    };
+    places.map(turned).collect()
 }
 
 /// How many steps training has.

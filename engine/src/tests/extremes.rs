@@ -90,9 +90,13 @@ fn assert_finds(index: &Index, queries: &[f32], context: &str) {
 #[test]
 fn extreme_values_are_found_or_refused_by_every_kind() {
     let ordinary = made(|x, _, _| x);
-    for (name, vectors) in extremes() {
-        for kind in catalogue() {
-            for metric in all_metrics() {
+    for (number, (name, vectors)) in extremes().into_iter().enumerate() {
+        for (place, kind) in catalogue().into_iter().enumerate() {
+            // Kinds that have every metric are tried with each, the others by turns.
+            let turn = METRICS[(number + place) % METRICS.len()];
+            let is_whole = ["Flat", "HNSW8"].contains(&kind.to_string().as_str());
+            let metrics = if is_whole { all_metrics() } else { vec![turn] };
+            for metric in metrics {
                 let context = format!("{name}, {kind}, {metric}");
                 if kind.check(DIMENSION, metric).is_err() {
                     continue;

@@ -23,7 +23,7 @@ fn vectors(rows: usize, dimension: usize, one_sign: bool) -> Vec<f32> {
     let mut random = Random(7);
     let mut vectors: Vec<f32> = (0..rows * dimension).map(|_| random.unit()).collect();
     for (row, vector) in vectors.chunks_exact_mut(dimension).enumerate() {
-        let scale = 10_f32.powi(i32::try_from(row % 13).unwrap() - 6);
+        let scale = 10_f32.powi(i32::try_from(row % 10).unwrap() - 6);
         vector
             .iter_mut()
             .for_each(|x| *x = if one_sign { x.abs() } else { *x } * scale);
