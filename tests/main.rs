@@ -1,6 +1,7 @@
 //! All integration tests in one binary, so that FAISS and ONNX Runtime are linked once.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod add;
 mod bad_input;
 mod browser;
 mod cli;

@@ -14,7 +14,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use collections::{Cluster, Create, File, Named, Serve, Stats};
 pub(crate) use documents::{Count, Delete, Embed, Get, Import};
 pub(crate) use index::{Index, IndexExport, IndexImport};
-pub(crate) use models::{Models, PullArgs};
+pub(crate) use models::{AddArgs, Models, PullArgs};
 pub(crate) use search::{Bench, Search};
 
 /// An embedded vector similarity search database: text in, whole records out.

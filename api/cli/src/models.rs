@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use anyhow::Result;
-use models::{CatalogueModel, ModelInfo, Precision, Pull, Sources, Wheel};
+use anyhow::{Result, anyhow};
+use models::{Add, CatalogueModel, ModelInfo, Precision, Pull, Sources, Wheel};
 use serde::Serialize;
 
 use crate::{
-    args::{Models, PullArgs},
+    args::{AddArgs, Models, PullArgs},
     exit::Outcome,
     output::{Output, bytes, stderr_is_terminal},
 };
@@ -35,7 +35,7 @@ pub(crate) fn run(command: Option<Models>, home: &Path, output: &Output) -> Resu
             output.result(&list, |list| list_text(list, home))?;
         }
         Models::Pull(args) => {
-            let model = models::pull(home, &pull(args))?;
+            let model = models::pull(home, &pull(args)).map_err(with_option)?;
             output.result(&model, text)?;
         }
         Models::Convert(args) => {
@@ -43,8 +43,12 @@ pub(crate) fn run(command: Option<Models>, home: &Path, output: &Output) -> Resu
             let model = models::convert(home, &args.source, &args.name, precision)?;
             output.result(&model, text)?;
         }
+        Models::Add(args) => {
+            let model = models::add(home, &add(args)).map_err(with_option)?;
+            output.result(&model, text)?;
+        }
         Models::Set { name, given } => {
-            let model = models::set_options(home, &name, given.into())?;
+            let model = models::set_options(home, &name, given.into()).map_err(with_option)?;
             output.result(&model, text)?;
         }
         Models::Info { name } => {
@@ -58,6 +62,23 @@ pub(crate) fn run(command: Option<Models>, home: &Path, output: &Output) -> Resu
         }
     }
     Ok(Outcome::Done)
+}
+
+/// An error that also names the option of this command which settles it.
+fn with_option(error: models::Error) -> anyhow::Error {
+    match error.model_option() {
+        Some(field) => anyhow!("{error}: give --{}", field.replace('_', "-")),
+        None => error.into(),
+    }
+}
+
+fn add(args: AddArgs) -> Add {
+    Add {
+        folder: args.folder,
+        name: args.name,
+        options: args.given.into(),
+        link: args.link,
+    }
 }
 
 fn pull(args: PullArgs) -> Pull {

@@ -52,6 +52,18 @@ pub enum Error {
         repository: String,
         /// Why, and what to do.
         reason: String,
+        /// The field of [`ModelOptions`](crate::ModelOptions) that settles it, where one does.
+        option: Option<&'static str>,
+    },
+    /// A folder is no model that can be run.
+    #[error("{} cannot be added: {reason}", folder.display())]
+    Add {
+        /// The folder.
+        folder: PathBuf,
+        /// Why, and what to do.
+        reason: String,
+        /// The field of [`ModelOptions`](crate::ModelOptions) that settles it, where one does.
+        option: Option<&'static str>,
     },
     /// A file or folder could not be read or written.
     #[error("{}: {source}", path.display())]
@@ -67,6 +79,16 @@ pub enum Error {
 }
 
 impl Error {
+    /// The field of [`ModelOptions`](crate::ModelOptions) that settles it, such as `"pooling"`, where one does.
+    #[must_use]
+    pub fn model_option(&self) -> Option<&'static str> {
+        match self {
+            Self::Pull { option, .. } | Self::Add { option, .. } => *option,
+            Self::Embedder(error) => error.model_option(),
+            _ => None,
+        }
+    }
+
     /// An I/O error that names its path.
     pub(crate) fn io(path: impl Into<PathBuf>, source: io::Error) -> Self {
         Self::Io {

@@ -7,8 +7,6 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tempfile::TempDir;
-
 use crate::error::{Error, Result};
 
 /// The model of a collection that names none.
@@ -80,18 +78,4 @@ pub(crate) fn names_in(folder: &Path) -> Result<Vec<String>> {
     }
     names.sort_unstable();
     Ok(names)
-}
-
-/// A new folder among the models, readable by all as they are, for one that is being made. It goes when it is dropped.
-pub(crate) fn staging_folder(models: &Path) -> Result<TempDir> {
-    let failed = |error| Error::io(models, error);
-    fs::create_dir_all(models).map_err(failed)?;
-    let mut builder = tempfile::Builder::new();
-    builder.prefix(".new-");
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::PermissionsExt;
-        builder.permissions(fs::Permissions::from_mode(0o777));
-    }
-    builder.tempdir_in(models).map_err(failed)
 }

@@ -13,6 +13,7 @@
 //! ```
 #![forbid(unsafe_code)]
 
+mod add;
 #[cfg(feature = "hub")]
 mod catalogue;
 #[cfg(feature = "hub")]
@@ -31,9 +32,11 @@ mod pull;
 mod request;
 #[cfg(feature = "hub")]
 mod source;
+mod staging;
 #[cfg(feature = "hub")]
 mod wheels;
 
+pub use add::{Add, add};
 #[cfg(feature = "hub")]
 pub use catalogue::{CatalogueModel, Wheel, catalogue};
 pub use embedder::{ModelOptions, Pooling, PoolingMode, convert::Precision};

@@ -9,18 +9,16 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use embedder::{
-    ModelOptions,
-    convert::{self, Precision},
-};
+use embedder::convert::{self, Precision};
 
 use crate::{
     catalogue::{CatalogueModel, catalogue},
     error::{Error, Result},
-    home::{check_name, models_folder, staging_folder},
+    home::{check_name, models_folder},
     hub::{self, Repository},
     installed::{ModelInfo, ORIGIN, Origin, info},
     request::{ONNX, PARTS, Pull},
+    staging::{Staging, free_folder},
     wheels::Packages,
 };
 
@@ -39,33 +37,23 @@ const QUANTIZED: &str = "quantized.tmp";
 pub fn pull(home: &Path, pull: &Pull) -> Result<ModelInfo> {
     let wanted = Wanted::of(home, pull)?;
     let name = pull.name.clone().unwrap_or_else(|| wanted.own_name());
-    check_name(&name)?;
-    let folder = models_folder(home);
-    let target = folder.join(&name);
-    if target.exists() {
-        let expected = "a name that is free: give another, or remove that model first";
-        return Err(Error::invalid("model", name, expected));
-    }
+    let target = free_folder(home, &name)?;
     let source = wanted.open(home, pull)?;
-    let staged = staging_folder(&folder)?;
-    let origin = source.fetch(staged.path())?;
-    note(&origin, staged.path())?;
-    if pull.options != ModelOptions::default() {
-        let known = ModelOptions::read(staged.path())?;
-        pull.options.clone().or(known).write(staged.path())?;
-    }
-    prepare(staged.path(), pull.precision)
-        .and_then(|()| embedder::identity(&name, staged.path()))
-        .map_err(|error| {
-            // The folder is gone by the time that this is read.
-            let folder = format!("{}/", staged.path().display());
-            pull.refused(error.to_string().replace(&folder, ""))
+    let staging = Staging::new(target)?;
+    let origin = source.fetch(staging.path())?;
+    note(&origin, staging.path())?;
+    staging.complete(&pull.options)?;
+    prepare(staging.path(), pull.precision)
+        .and_then(|()| embedder::identity(&name, staging.path()))
+        .map_err(|error| Error::Pull {
+            repository: pull.repository.clone(),
+            reason: staging.reason(&error),
+            option: error.model_option(),
         })?;
-    let staged = staged.keep();
-    fs::rename(&staged, &target).map_err(|error| Error::io(&target, error))?;
+    staging.publish()?;
     source.clear();
-    // What stays costs room alone, and others may be reading into it.
-    let _ = fs::remove_dir(folder.join(PARTS));
+    // Other pulls may still use it; an empty folder that stays does no harm.
+    let _ = fs::remove_dir(models_folder(home).join(PARTS));
     info(home, &name)
 }
 

@@ -48,6 +48,7 @@ impl Pull {
         Error::Pull {
             repository: self.repository.clone(),
             reason,
+            option: None,
         }
     }
 }

@@ -20,6 +20,12 @@ pub(crate) enum Models {
     Pull(PullArgs),
     /// Make a model of a BERT-family encoder's config.json and model.safetensors, or of its model.onnx in 32-bit floats
     Convert(ConvertArgs),
+    /// Take a folder with an ONNX model into the cache folder
+    ///
+    /// It needs model.onnx (or onnx/model.onnx) and tokenizer.json. What no other file of it says is given by the options below.
+    /// One text is embedded before the model appears; where that fails, there is none. Published weights without an ONNX file
+    /// are for `models convert`.
+    Add(AddArgs),
     /// Say of a model what its own files leave out, such as the pooling of a bare ONNX export
     ///
     /// It goes into the file vinedb.json in the model's folder. It adds and never overrules: where another file of the folder
@@ -56,6 +62,20 @@ pub(crate) struct PullArgs {
     /// In what it computes; their vectors do not mix, and collections tell them apart [default: int8, unless it is quantized already]
     #[arg(long)]
     pub(crate) quantize: Option<Quantize>,
+    #[command(flatten)]
+    pub(crate) given: Given,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AddArgs {
+    /// The folder
+    pub(crate) folder: PathBuf,
+    /// The name that it gets [default: the folder's]
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+    /// Link the files rather than copy them
+    #[arg(long)]
+    pub(crate) link: bool,
     #[command(flatten)]
     pub(crate) given: Given,
 }
