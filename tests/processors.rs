@@ -49,7 +49,7 @@ fn finds_points_on(processor: &str) {
     scratch.write("query.json", "[3, 3]");
     let args = ["points", "--vector-file", "query.json", "-k", "1"];
     let answer = json_on(processor, &scratch, "search", &args);
-    assert_eq!(keys(&answer), [json!(4)], "{answer}");
+    assert_eq!(keys(&answer[0]), [json!(4)], "{answer}");
 }
 
 #[test]

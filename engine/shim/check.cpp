@@ -228,6 +228,7 @@ void check_shape(const Index& index) {
         check_shape(*child);
     }
     require(index.d > 0 && index.d <= 65536 && index.ntotal >= 0, "numbers make no sense");
+    require(index.is_trained || index.ntotal == 0, "levels hold rows and are not trained");
     match(
             index,
             [](const IndexFlatCodes& codes) { check_codes(codes); },

@@ -16,6 +16,8 @@ mod foreign;
 #[cfg(feature = "faiss")]
 mod golden;
 mod graph;
+#[cfg(feature = "faiss")]
+mod interrupted;
 #[cfg(all(feature = "faiss", target_arch = "x86_64"))]
 mod kernels;
 #[cfg(feature = "faiss")]
@@ -26,6 +28,8 @@ mod kmeans_golden;
 #[cfg(feature = "faiss")]
 mod links;
 mod lloyd;
+#[cfg(feature = "faiss")]
+mod memory;
 mod operations;
 mod persist;
 #[cfg(feature = "faiss")]
