@@ -80,10 +80,11 @@ pub fn prepare(vectors: &[f32], dimension: usize, metric: Metric) -> Result<Cow<
     }
 }
 
-/// These metrics divide by components, and FAISS has 0/0 be NaN there, where it should count as 0. So zeros become numbers
-/// too small to matter (`extra_distances-inl.h`).
+/// These metrics divide by components, so that FAISS makes 0/0 NaN, where it should count as 0, and logarithms of denormal
+/// quotients infinite (`extra_distances-inl.h`). So components below 1e-30 count as 0, and 0 becomes that number, which is
+/// too small to matter.
 fn without_zero(x: f32) -> f32 {
-    if x == 0.0 { TINY } else { x }
+    if x.abs() < TINY { TINY } else { x }
 }
 
 /// What stands for 0 under the metrics that divide.

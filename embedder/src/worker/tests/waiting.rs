@@ -16,6 +16,8 @@ fn the_text_at_fault_is_found_by_halves() {
     drop(release);
     assert_eq!(rows(good), [1.0, 2.0, 3.0]);
     assert!(matches!(bad.wait(), Err(Error::Text { index: 1, .. })));
+    // The caller hears of its text at once; the other texts of its batch are embedded after that.
+    rig.await_batches(8);
     assert_eq!(
         rig.batches()[1..],
         [
