@@ -50,7 +50,7 @@ pub fn home() -> PathBuf {
 #[must_use]
 pub fn binary() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| build("vinedb-cli", "vinedb"))
+    BINARY.get_or_init(|| build("vinedb"))
 }
 
 /// The `sommelier` binary, as [`binary`].
@@ -60,11 +60,12 @@ pub fn binary() -> &'static Path {
 #[must_use]
 pub fn sommelier() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
-    BINARY.get_or_init(|| build("vinedb-examples", "sommelier"))
+    BINARY.get_or_init(|| build("sommelier"))
 }
 
-/// Tests in one package cannot name the binaries of another, so Cargo is asked to build it into the same folder.
-fn build(package: &str, name: &str) -> PathBuf {
+/// Tests in one package cannot name the binaries of another, so Cargo is asked to build it into the same folder; of the whole
+/// workspace, since for one package alone it would choose other features of the dependencies and compile them again.
+fn build(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test
         .parent()
@@ -73,7 +74,7 @@ fn build(package: &str, name: &str) -> PathBuf {
         .to_owned();
     let mut cargo = Command::new(env!("CARGO"));
     cargo
-        .args(["build", "--locked", "--package", package, "--bin", name])
+        .args(["build", "--locked", "--workspace", "--bin", name])
         .current_dir(env!("CARGO_MANIFEST_DIR"));
     if cfg!(not(feature = "faiss")) {
         cargo.arg("--no-default-features");
@@ -86,7 +87,7 @@ fn build(package: &str, name: &str) -> PathBuf {
         cargo.arg("--release");
     }
     let status = cargo.status().expect("cargo can be started");
-    assert!(status.success(), "cargo build --package {package} failed");
+    assert!(status.success(), "cargo build --bin {name} failed");
     folder.join(name)
 }
 

@@ -32,7 +32,7 @@ impl Fixture {
     fn with_the_real_model(wines: &[Wine]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let cellar =
-            ingest::open(&Console::silent(), Options::default(), dir.path(), wines).unwrap();
+            ingest::open(&Console::silent(), Options::from_env(), dir.path(), wines).unwrap();
         Self {
             router: router(cellar),
             _dir: dir,
