@@ -225,7 +225,13 @@ fn what_a_killed_server_acknowledged_is_there() {
         );
         acknowledged = state;
         eventually("the index is sealed", || {
-            collection.stats().unwrap().local.unwrap().sealed > 0
+            collection
+                .stats()
+                .unwrap()
+                .local
+                .expect("the index is in this process")
+                .sealed
+                > 0
         });
     }
 }

@@ -94,7 +94,13 @@ pub(crate) fn close(
     database: impl Sized,
     lose: bool,
 ) {
-    let sealed = collection.stats().unwrap().local.unwrap().generation > 0;
+    let sealed = collection
+        .stats()
+        .unwrap()
+        .local
+        .expect("the index is in this process")
+        .generation
+        > 0;
     drop((collection, database));
     if lose && sealed {
         fs::remove_file(index_file(&dir.join(name))).unwrap();

@@ -34,13 +34,27 @@ fn a_graph_is_built_grows_and_is_there_again() {
     collection.compact().unwrap();
     let stats = collection.stats().unwrap();
     assert_eq!(
-        stats.local.as_ref().unwrap().index.as_deref().unwrap(),
+        stats
+            .local
+            .as_ref()
+            .expect("the index is in this process")
+            .index
+            .as_deref()
+            .unwrap(),
         "hnsw_rs(m=8,ef_construction=60)"
     );
     assert_eq!(
         (
-            stats.local.as_ref().unwrap().sealed,
-            stats.local.as_ref().unwrap().fresh
+            stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .sealed,
+            stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .fresh
         ),
         (4_000, 0)
     );
@@ -91,7 +105,13 @@ fn its_curve_holds_for_vectors_that_are_not_stored() {
         .upsert((0..5_000).map(document).collect())
         .unwrap();
     collection.compact().unwrap();
-    let curve = collection.stats().unwrap().local.unwrap().curve.unwrap();
+    let curve = collection
+        .stats()
+        .unwrap()
+        .local
+        .expect("the index is in this process")
+        .curve
+        .unwrap();
     for rung in &curve.rungs {
         let quick = SearchParams {
             ef_search: rung.ef_search,

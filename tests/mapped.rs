@@ -64,8 +64,16 @@ fn a_mapped_index_answers_grows_and_is_compacted() {
         let stats = collection.stats().unwrap();
         assert_eq!(
             (
-                stats.local.as_ref().unwrap().fresh,
-                stats.local.as_ref().unwrap().deleted
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .fresh,
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .deleted
             ),
             (0, 0),
             "{index}"

@@ -115,14 +115,28 @@ impl Pair<'_> {
                 collection.compact().unwrap();
                 let stats = collection.stats().unwrap();
                 assert_eq!(
-                    (stats.local.as_ref().unwrap().fresh, stats.documents),
+                    (
+                        stats
+                            .local
+                            .as_ref()
+                            .expect("the index is in this process")
+                            .fresh,
+                        stats.documents
+                    ),
                     (0, self.rows.len() as u64)
                 );
                 let kind = collection
                     .config()
                     .index
                     .kind_for(self.rows.len(), collection.dimension());
-                assert_eq!(stats.local.as_ref().unwrap().index, Some(kind.to_string()));
+                assert_eq!(
+                    stats
+                        .local
+                        .as_ref()
+                        .expect("the index is in this process")
+                        .index,
+                    Some(kind.to_string())
+                );
             }
             Step::Reopen => self.reopen(collection, false),
             Step::LoseIndex => self.reopen(collection, true),

@@ -31,7 +31,12 @@ impl Mixed {
         let collection = db.create_collection("c", config(index, metric)).unwrap();
         collection.upsert(documents(0..SEALED, 0)).unwrap();
         collection.compact().unwrap();
-        let sealed = collection.stats().unwrap().local.unwrap().index;
+        let sealed = collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .index;
         let wanted = IndexSpec::parse(index).unwrap().to_string();
         assert_eq!(sealed.as_deref(), Some(wanted.as_str()));
         collection

@@ -35,7 +35,13 @@ fn sealed(db: &Database, index: &str, metric: Metric, points: &[Vec<f32>]) -> Co
     upsert(&collection, 0, points);
     collection.compact().unwrap();
     assert_eq!(
-        collection.stats().unwrap().local.unwrap().index.as_deref(),
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .index
+            .as_deref(),
         Some(index)
     );
     collection
@@ -114,7 +120,13 @@ fn a_query_finds_the_recall_that_it_asks_for() {
         let db = writer(dir.path());
         let collection = sealed(&db, index, Metric::L2, &points);
         let stats = collection.stats().unwrap();
-        let curve = stats.local.as_ref().unwrap().curve.as_ref().unwrap();
+        let curve = stats
+            .local
+            .as_ref()
+            .expect("the index is in this process")
+            .curve
+            .as_ref()
+            .unwrap();
         assert!(
             curve.k == 10 && curve.queries >= 50 && !curve.rungs.is_empty(),
             "{index}"
@@ -188,7 +200,13 @@ fn what_cannot_be_reached_is_said_and_the_best_is_taken() {
     let dir = tempfile::tempdir().unwrap();
     let db = writer(dir.path());
     let collection = sealed(&db, "PQ2x2", Metric::L2, &points);
-    let curve = collection.stats().unwrap().local.unwrap().curve.unwrap();
+    let curve = collection
+        .stats()
+        .unwrap()
+        .local
+        .expect("the index is in this process")
+        .curve
+        .unwrap();
     let best = curve.rungs.last().unwrap();
     assert!(
         best.recall < 0.95,
@@ -202,7 +220,12 @@ fn what_cannot_be_reached_is_said_and_the_best_is_taken() {
         (Some(best.recall), Some(0.95))
     );
     assert_eq!(
-        answer.plan.local.as_ref().unwrap().rescore,
+        answer
+            .plan
+            .local
+            .as_ref()
+            .expect("the index is in this process")
+            .rescore,
         best.rescore,
         "ten matches, as many as were measured with"
     );
@@ -235,8 +258,16 @@ fn compressed_indexes_answer_with_true_distances_beside_fresh_rows() {
         let stats = collection.stats().unwrap();
         assert_eq!(
             (
-                stats.local.as_ref().unwrap().sealed,
-                stats.local.as_ref().unwrap().fresh
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .sealed,
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .fresh
             ),
             (old.len(), new.len()),
             "{index}"
@@ -286,18 +317,41 @@ fn the_curve_outlives_the_process_and_is_measured_anew_at_each_seal() {
     let dir = tempfile::tempdir().unwrap();
     let db = writer(dir.path());
     let collection = sealed(&db, "IVF16,Flat", Metric::L2, &points[..3_000]);
-    let curve = collection.stats().unwrap().local.unwrap().curve;
+    let curve = collection
+        .stats()
+        .unwrap()
+        .local
+        .expect("the index is in this process")
+        .curve;
     assert!(curve.is_some());
     drop((collection, db));
     let db = writer(dir.path());
     let collection = db.collection(NAME).unwrap();
-    assert_eq!(collection.stats().unwrap().local.unwrap().curve, curve);
+    assert_eq!(
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .curve,
+        curve
+    );
     upsert(&collection, 3_000, &points[3_000..]);
     collection.compact().unwrap();
     let stats = collection.stats().unwrap();
     assert!(
-        stats.local.as_ref().unwrap().curve.is_some()
-            && stats.local.as_ref().unwrap().curve != curve
+        stats
+            .local
+            .as_ref()
+            .expect("the index is in this process")
+            .curve
+            .is_some()
+            && stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .curve
+                != curve
     );
     let json = serde_json::to_value(&stats).unwrap();
     let rung = &json["local"]["curve"]["rungs"][0];

@@ -92,7 +92,13 @@ impl Sample {
         });
         assert_eq!(warned, expected_warnings, "{what}: warnings");
         eventually(what, || {
-            collection.stats().unwrap().local.unwrap().index.is_some()
+            collection
+                .stats()
+                .unwrap()
+                .local
+                .expect("the index is in this process")
+                .index
+                .is_some()
         });
         assert_eq!(answers(&collection), self.answers, "{what}: made anew");
         drop((collection, db));
@@ -109,7 +115,13 @@ impl Sample {
             "{what}: afterwards"
         );
         assert!(
-            collection.stats().unwrap().local.unwrap().index.is_some(),
+            collection
+                .stats()
+                .unwrap()
+                .local
+                .expect("the index is in this process")
+                .index
+                .is_some(),
             "{what}"
         );
     }
@@ -252,7 +264,13 @@ fn a_lost_index_of_no_documents_warns_once_and_never_again() {
         let (collection, warned) = warnings(|| db.collection(NAME).unwrap());
         assert_eq!(warned, expected);
         eventually("an index of nothing", || {
-            collection.stats().unwrap().local.unwrap().index.is_some()
+            collection
+                .stats()
+                .unwrap()
+                .local
+                .expect("the index is in this process")
+                .index
+                .is_some()
         });
         assert!(
             collection
@@ -296,6 +314,12 @@ fn rows_that_a_crash_left_unsealed_are_sealed_after_opening() {
     drop((short, collection));
     let collection = writer(live.path()).collection(NAME).unwrap();
     eventually("5,000 rows are sealed", || {
-        collection.stats().unwrap().local.unwrap().sealed == 5_000
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .sealed
+            == 5_000
     });
 }

@@ -45,7 +45,11 @@ fn a_restored_collection_answers_the_same() {
     assert_eq!(
         (manifest.sequence, manifest.version.as_str()),
         (
-            stats.local.as_ref().unwrap().sequence,
+            stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .sequence,
             env!("CARGO_PKG_VERSION")
         )
     );
@@ -71,13 +75,27 @@ fn a_restored_collection_answers_the_same() {
         assert_eq!(
             (
                 now.documents,
-                now.local.as_ref().unwrap().sealed,
-                now.local.as_ref().unwrap().generation
+                now.local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .sealed,
+                now.local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .generation
             ),
             (
                 240,
-                stats.local.as_ref().unwrap().sealed,
-                stats.local.as_ref().unwrap().generation
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .sealed,
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .generation
             )
         );
         restored.upsert(documents(0..10, 7)).unwrap();
@@ -100,7 +118,12 @@ fn a_reader_can_take_a_snapshot_and_cannot_restore_one() {
     let manifest = other.collection(NAME).unwrap().snapshot(&file).unwrap();
     assert_eq!(
         manifest.sequence,
-        collection.stats().unwrap().local.unwrap().sequence
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .sequence
     );
     assert!(matches!(
         other.restore("copy", &file),
@@ -138,9 +161,20 @@ fn a_snapshot_beside_writes_is_of_one_moment() {
         });
         let mut sequence = 0;
         for round in 0..4 {
-            let before = collection.stats().unwrap().local.unwrap().sequence;
+            let before = collection
+                .stats()
+                .unwrap()
+                .local
+                .expect("the index is in this process")
+                .sequence;
             eventually("a write", || {
-                collection.stats().unwrap().local.unwrap().sequence > before
+                collection
+                    .stats()
+                    .unwrap()
+                    .local
+                    .expect("the index is in this process")
+                    .sequence
+                    > before
             });
             let file = dir.path().join(format!("{round}.snapshot"));
             let manifest = collection.snapshot(&file).unwrap();

@@ -153,10 +153,25 @@ impl Pair<'_> {
             Step::Compact => {
                 collection.compact().unwrap();
                 let stats = collection.stats().unwrap();
-                let alive =
-                    stats.local.as_ref().unwrap().sealed - stats.local.as_ref().unwrap().deleted;
+                let alive = stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .sealed
+                    - stats
+                        .local
+                        .as_ref()
+                        .expect("the index is in this process")
+                        .deleted;
                 assert_eq!(
-                    (stats.local.as_ref().unwrap().fresh, alive),
+                    (
+                        stats
+                            .local
+                            .as_ref()
+                            .expect("the index is in this process")
+                            .fresh,
+                        alive
+                    ),
                     (0, self.passages())
                 );
             }

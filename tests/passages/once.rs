@@ -57,7 +57,15 @@ fn k_documents_come_back_however_many_passages_of_one_are_nearer() {
                 );
             }
             collection.compact().unwrap();
-            assert_eq!(collection.stats().unwrap().local.unwrap().sealed, 330);
+            assert_eq!(
+                collection
+                    .stats()
+                    .unwrap()
+                    .local
+                    .expect("the index is in this process")
+                    .sealed,
+                330
+            );
         }
     }
 }

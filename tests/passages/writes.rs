@@ -49,8 +49,16 @@ fn a_vector_of_the_callers_own_is_refused_and_nothing_is_written() {
         (
             stats.documents,
             stats.passages,
-            stats.local.as_ref().unwrap().sequence,
-            stats.local.as_ref().unwrap().fresh,
+            stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .sequence,
+            stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .fresh,
         )
     };
     let before = kept();

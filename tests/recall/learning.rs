@@ -37,7 +37,14 @@ fn kinds_that_learn_work_from_the_first_document_and_learn_by_themselves() {
             }
         }
         eventually("it has learned", || {
-            collection.stats().unwrap().local.unwrap().index.as_deref() == Some(index)
+            collection
+                .stats()
+                .unwrap()
+                .local
+                .expect("the index is in this process")
+                .index
+                .as_deref()
+                == Some(index)
         });
         let explanation = collection.stats().unwrap().explanation;
         assert!(!explanation.contains("vectors on"), "{explanation}");
@@ -55,7 +62,14 @@ fn training_on_too_little_is_refused_with_the_minimum() {
     let error = collection.train().unwrap_err().to_string();
     assert!(error.contains("2496") && error.contains("500"), "{error}");
     let stats = collection.stats().unwrap();
-    assert_eq!(stats.local.as_ref().unwrap().generation, 0);
+    assert_eq!(
+        stats
+            .local
+            .as_ref()
+            .expect("the index is in this process")
+            .generation,
+        0
+    );
     assert!(
         stats.explanation.starts_with("exact: 500 vectors, ")
             && stats
@@ -78,7 +92,15 @@ fn training_tells_its_stages_and_can_be_stopped() {
         ControlFlow::Continue(())
     };
     collection.train_with(&listen).unwrap();
-    assert_eq!(collection.stats().unwrap().local.unwrap().generation, 2);
+    assert_eq!(
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .generation,
+        2
+    );
     let mut stages = told.into_inner().unwrap();
     stages.dedup();
     stages.retain(|stage| *stage != Stage::Training);
@@ -94,7 +116,12 @@ fn training_tells_its_stages_and_can_be_stopped() {
             "{stopped}"
         );
         assert_eq!(
-            collection.stats().unwrap().local.unwrap().generation,
+            collection
+                .stats()
+                .unwrap()
+                .local
+                .expect("the index is in this process")
+                .generation,
             2,
             "{stop_at:?}"
         );
@@ -125,7 +152,12 @@ fn an_index_learns_anew_when_there_are_four_times_as_many() {
     upsert(&collection, 2_700, &points[2_700..]);
     assert!(learns());
     assert_eq!(
-        collection.stats().unwrap().local.unwrap().sealed,
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .sealed,
         points.len()
     );
 }
@@ -141,9 +173,22 @@ fn a_kind_that_cannot_grow_is_built_anew_from_all_rows() {
     let stats = collection.stats().unwrap();
     assert_eq!(
         (
-            stats.local.as_ref().unwrap().index.as_deref(),
-            stats.local.as_ref().unwrap().sealed,
-            stats.local.as_ref().unwrap().fresh
+            stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .index
+                .as_deref(),
+            stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .sealed,
+            stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .fresh
         ),
         (Some("NSG16"), 1_600, 0)
     );
@@ -169,8 +214,17 @@ fn compacting_takes_out_what_is_deleted_where_the_rest_can_stay() {
         let stats = collection.stats().unwrap();
         assert_eq!(
             (
-                stats.local.as_ref().unwrap().deleted,
-                stats.local.as_ref().unwrap().sealed - left
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .deleted,
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .sealed
+                    - left
             ),
             (left, 2_990),
             "{index}"
@@ -201,12 +255,34 @@ fn the_share_of_deleted_ones_that_is_borne_is_a_setting() {
         collection.delete(&keys).unwrap();
     };
     delete(0..4_400);
-    assert_eq!(collection.stats().unwrap().local.unwrap().deleted, 4_400);
+    assert_eq!(
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .deleted,
+        4_400
+    );
     delete(4_400..4_600);
     eventually("it is rid of them", || {
-        collection.stats().unwrap().local.unwrap().deleted == 0
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .deleted
+            == 0
     });
-    assert_eq!(collection.stats().unwrap().local.unwrap().sealed, 5_400);
+    assert_eq!(
+        collection
+            .stats()
+            .unwrap()
+            .local
+            .expect("the index is in this process")
+            .sealed,
+        5_400
+    );
     let found = collection
         .search(&Query::vector(points[10].clone()))
         .unwrap();

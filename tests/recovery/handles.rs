@@ -86,8 +86,9 @@ fn dropping_a_collection_ends_what_runs_on_it() {
                     .find_map(Result::err)
             });
             eventually("a write", || {
-                old.stats()
-                    .map_or(true, |stats| stats.local.unwrap().sequence > 1)
+                old.stats().map_or(true, |stats| {
+                    stats.local.expect("the index is in this process").sequence > 1
+                })
             });
             db.drop_collection(NAME).unwrap();
             let new = db

@@ -40,7 +40,14 @@ fn a_reader_follows_a_live_writer_through_its_compactions() {
             agrees(&read, 200, version);
             written.compact().unwrap();
             agrees(&read, 200, version);
-            assert_eq!(read.stats().unwrap().local.unwrap().generation, round);
+            assert_eq!(
+                read.stats()
+                    .unwrap()
+                    .local
+                    .expect("the index is in this process")
+                    .generation,
+                round
+            );
         }
     });
     assert_eq!(warned, 0);

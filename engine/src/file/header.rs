@@ -90,7 +90,7 @@ pub(super) fn read_header(file: &mut File, path: &Path) -> Result<(Header, u64)>
     let (header, used) = bincode::serde::decode_from_slice(encoded, encoding())
         .map_err(|error| Error::corrupt(path, format!("its header cannot be read: {error}")))?;
     if encoded[used..].iter().any(|&byte| byte != 0)
-        || (PREFIX + length + CHECKSUM) % ALIGNMENT != 0
+        || !(PREFIX + length + CHECKSUM).is_multiple_of(ALIGNMENT)
     {
         return Err(Error::corrupt(
             path,

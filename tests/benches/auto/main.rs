@@ -83,7 +83,12 @@ fn measured(set: &Set, size: usize) -> Result<Vec<Vec<String>>, Failure> {
             format!("{build:.1}"),
             format!(
                 "{:.1}",
-                stats.local.as_ref().unwrap().memory_bytes as f64 / f64::from(1 << 20)
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .memory_bytes as f64
+                    / f64::from(1 << 20)
             ),
             format!("{milliseconds:.3}"),
             format!("{recall:.3}"),

@@ -158,9 +158,21 @@ impl Bench<'_> {
             live.len().to_string(),
             format!(
                 "{}, {}, {}",
-                stats.local.as_ref().unwrap().sealed,
-                stats.local.as_ref().unwrap().fresh,
-                stats.local.as_ref().unwrap().deleted
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .sealed,
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .fresh,
+                stats
+                    .local
+                    .as_ref()
+                    .expect("the index is in this process")
+                    .deleted
             ),
             format!("{recall:.4}"),
             before.map_or_else(String::new, |before| format!("{:+.4}", recall - before)),

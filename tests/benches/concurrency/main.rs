@@ -125,8 +125,16 @@ impl Bench {
                 format!("{rate:.0}"),
                 format!(
                     "{}, {}",
-                    stats.local.as_ref().unwrap().sealed,
-                    stats.local.as_ref().unwrap().fresh
+                    stats
+                        .local
+                        .as_ref()
+                        .expect("the index is in this process")
+                        .sealed,
+                    stats
+                        .local
+                        .as_ref()
+                        .expect("the index is in this process")
+                        .fresh
                 ),
             ],
         ))

@@ -54,9 +54,25 @@ impl Kept {
 
     fn check(&self, images: usize) -> Result<(), Failure> {
         let stats = self.collection.stats()?;
-        let right = stats.local.as_ref().unwrap().sealed == images
-            && stats.local.as_ref().unwrap().fresh == 0
-            && stats.local.as_ref().unwrap().index.as_deref() == Some(FACTORY);
+        let right = stats
+            .local
+            .as_ref()
+            .expect("the index is in this process")
+            .sealed
+            == images
+            && stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .fresh
+                == 0
+            && stats
+                .local
+                .as_ref()
+                .expect("the index is in this process")
+                .index
+                .as_deref()
+                == Some(FACTORY);
         if right && self.same.len() == images && self.own.len() == images {
             return Ok(());
         }

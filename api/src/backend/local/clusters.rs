@@ -3,7 +3,7 @@
 //! Invariant: whoever holds `writing` knows all clusterings there are, so a batch is labelled in each of them before it is committed.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, btree_map::Entry},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -77,9 +77,8 @@ impl Local {
         loaded.retain(|id, _| ids.contains(id));
         if loaded.len() < ids.len() {
             for clustering in reader.clusterings()? {
-                if !loaded.contains_key(&clustering.id) {
-                    let centroids = self.centroids(&reader, &clustering)?;
-                    loaded.insert(clustering.id, Arc::new(centroids));
+                if let Entry::Vacant(place) = loaded.entry(clustering.id) {
+                    place.insert(Arc::new(self.centroids(&reader, &clustering)?));
                 }
             }
         }

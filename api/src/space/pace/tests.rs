@@ -64,8 +64,8 @@ fn be_searched(collection: &Collection) {
 }
 
 fn end_compaction(collection: &Collection) {
-    space(&collection).background.store(false, Ordering::SeqCst);
-    space(&collection).pace.look_again();
+    space(collection).background.store(false, Ordering::SeqCst);
+    space(collection).pace.look_again();
 }
 
 fn patient() -> Options {
