@@ -101,7 +101,8 @@ impl Sample {
                 .is_some()
         });
         assert_eq!(answers(&collection), self.answers, "{what}: made anew");
-        drop((collection, db));
+        drop(collection);
+        db.close().unwrap();
         assert_eq!(
             names(&folder),
             ["documents.sqlite".to_owned(), index_name(&folder)],

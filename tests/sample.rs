@@ -75,7 +75,11 @@ pub(crate) fn config(index: &str, metric: Metric) -> CollectionConfig {
 }
 
 pub(crate) fn reader(dir: &Path) -> Database {
-    Options::default().read_only(true).open(dir).unwrap()
+    Options::default()
+        .home(vinedb_tests::home())
+        .read_only(true)
+        .open(dir)
+        .unwrap()
 }
 
 /// Opens for writing. Another test may be starting a process at this moment, which holds the open files of this one, and the

@@ -28,7 +28,7 @@ pub struct ImportedIndex {
 impl Database {
     /// Makes the collection `name` of the index in the file `path`, which FAISS wrote: a document of each vector, as the index
     /// keeps it, under its id as the key. `metric` is that of the file where it is `None`; it may be `cosine` where the file has
-    /// vectors of length 1 under the metric that the kind keeps cosine in. See [`crate::inspect_index`] about files that are not
+    /// vectors of length 1 under the metric that the kind keeps cosine in. See [`crate::index::inspect`] about files that are not
     /// trusted.
     ///
     /// # Errors

@@ -221,6 +221,7 @@ pub(super) fn assert_same(found: &[Hit], expected: &[(i64, f64)], scale: f64, co
 }
 
 /// As many hits as there are to be, of rows of the index, each once, the closest first.
+#[cfg(feature = "faiss")]
 pub(super) fn assert_sound(index: &Index, hits: &[Hit], count: usize, context: &str) {
     assert_eq!(hits.len(), count, "{context}: number of hits");
     let score = |hit: &Hit| index.metric().score(hit.distance);
